@@ -1,0 +1,2 @@
+export { WeirError, errorCodes } from "./errors.ts";
+export type { ErrorCode, ErrorCodeEntry, WeirErrorDetails } from "./errors.ts";
