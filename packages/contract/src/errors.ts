@@ -5,6 +5,23 @@
  * `status` is the HTTP status the code answers with where it can reach an HTTP client.
  */
 export const errorCodes = {
+  // Contracts
+  contract_invalid: {
+    meaning: "A contract in the project file is not valid: its name, version, fields or schema.",
+    remedy:
+      "Correct the contract as each line of the message says; docs/guide/contracts.md shows valid ones.",
+  },
+  duration_invalid: {
+    meaning: "A length of time in the project file is not one.",
+    remedy:
+      'Write whole milliseconds, or a whole number and a unit: "500ms", "30s", "30m", "24h", "7d", "4w".',
+  },
+  unknown_version: {
+    meaning:
+      "A record names a version of its contract that the deployed one does not read: another major version, or no version at all.",
+    remedy: "Deploy a contract of that major version and reprocess the quarantine, or correct the client.",
+  },
+
   // Requests
   invalid_write_key: {
     status: 401,
@@ -15,6 +32,135 @@ export const errorCodes = {
     status: 404,
     meaning: "There is nothing at this address.",
     remedy: "See docs/reference/http.md for the addresses.",
+  },
+
+  // Collect: records that arrive unreadable (column 6 of a log line). The request that carried them is accepted.
+  invalid_json: {
+    meaning: "The bytes are not a JSON text (RFC 8259).",
+    remedy: "Serialise with a JSON library; the detail names the first byte that does not fit.",
+  },
+  invalid_utf8: {
+    meaning: "The bytes are not UTF-8, which JSON must be (RFC 8259, section 8.1).",
+    remedy: "Encode the request body as UTF-8.",
+  },
+  not_an_object: {
+    meaning: "The record is JSON, but not an object.",
+    remedy: "Send each record as one JSON object.",
+  },
+  duplicate_key: {
+    meaning:
+      "An object names the same member twice, so that its meaning depends on who reads it (RFC 7493, section 2.3).",
+    remedy: "Name each member once.",
+  },
+  lone_surrogate: {
+    meaning: "A string holds half of a surrogate pair, which no UTF-8 text can hold (RFC 7493, section 2.1).",
+    remedy: "Cut texts between characters, not between UTF-16 units.",
+  },
+  too_deep: {
+    meaning: "The record nests objects and arrays deeper than the source allows.",
+    remedy: "Flatten the record, or raise limits.depth of the source.",
+  },
+  too_large: {
+    meaning: "The record is larger than the source allows.",
+    remedy:
+      "Send large content elsewhere and its address in the record, or raise limits.recordBytes of the source.",
+  },
+  invalid_message: {
+    meaning: "The message breaks the rules of the protocol it was sent by (Segment, CloudEvents).",
+    remedy: "The detail names the member; see docs/reference/http.md.",
+  },
+
+  // Collect: requests refused whole. Nothing of them is written.
+  invalid_http: {
+    status: 400,
+    meaning: "The bytes on the connection are not an HTTP/1.1 request.",
+    remedy: "Check the client or the proxy before it.",
+  },
+  empty_body: {
+    status: 400,
+    meaning: "The request has no body, or only white space.",
+    remedy: "Send one JSON object, an array of objects, or one object a line (application/x-ndjson).",
+  },
+  invalid_encoding: {
+    status: 400,
+    meaning: "The body cannot be decompressed as its Content-Encoding says.",
+    remedy: "Compress the whole body, or leave Content-Encoding out.",
+  },
+  origin_not_allowed: {
+    status: 403,
+    meaning: "The source does not accept requests from pages of this origin.",
+    remedy: "Add the origin to cors.origins of the source.",
+  },
+  method_not_allowed: {
+    status: 405,
+    meaning: "The address exists, but not for this method.",
+    remedy: "The Allow header lists the methods.",
+  },
+  request_timeout: {
+    status: 408,
+    meaning: "The request did not arrive whole in time.",
+    remedy: "Send it again; send smaller requests over a slow line.",
+  },
+  body_too_large: {
+    status: 413,
+    meaning: "The request body is larger than allowed, as sent or once decompressed.",
+    remedy: "Send fewer records a request, or raise limits.bodyBytes.",
+  },
+  too_many_records: {
+    status: 413,
+    meaning: "The request carries more records than allowed.",
+    remedy: "Send fewer records a request, or raise limits.records of the source.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    meaning: "The address does not take bodies of this Content-Type.",
+    remedy: "Send application/json or application/x-ndjson in UTF-8.",
+  },
+  unsupported_encoding: {
+    status: 415,
+    meaning: "The Content-Encoding is not known.",
+    remedy: "Compress with gzip, deflate or br, or not at all.",
+  },
+  rate_limited: {
+    status: 429,
+    meaning: "The write key sends more requests or bytes a second than its source allows.",
+    remedy: "Wait as long as Retry-After says, then send again.",
+  },
+  headers_too_large: {
+    status: 431,
+    meaning: "The request line and headers together are too large.",
+    remedy: "Send less than 16 KB of them.",
+  },
+  overloaded: {
+    status: 503,
+    meaning: "More bytes are being received than the collector may hold in memory.",
+    remedy: "Wait as long as Retry-After says, then send again.",
+  },
+  log_unavailable: {
+    status: 503,
+    meaning: "The log cannot be written at the moment, so nothing can be accepted.",
+    remedy: "Send again later. Operators: /readyz says why.",
+  },
+  shutting_down: {
+    status: 503,
+    meaning: "The collector is stopping.",
+    remedy: "Send again; another collector or the restarted one will answer.",
+  },
+  engine_unavailable: {
+    status: 503,
+    meaning: "The engine is not running, so /api cannot answer. Records are still accepted.",
+    remedy: "Wait for the supervisor to restart it, or see its log.",
+  },
+  internal_error: {
+    status: 500,
+    meaning: "A defect in Weir.",
+    remedy: "Report it with the collector's log. Nothing of this request was acknowledged; send it again.",
+  },
+
+  // Collect: declarations of sources that cannot work.
+  invalid_source: {
+    meaning: "The declaration of a source contradicts itself or another source.",
+    remedy: "The message names the source and what to change.",
   },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
