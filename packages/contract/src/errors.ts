@@ -162,6 +162,67 @@ export const errorCodes = {
     meaning: "The declaration of a source contradicts itself or another source.",
     remedy: "The message names the source and what to change.",
   },
+
+  // Log: the segment log and its writers (packages/log)
+  log_writer_locked: {
+    status: 503,
+    meaning: "Another process is writing under the same source and writer name.",
+    remedy: "Stop that process, or start this one under another writer name.",
+  },
+  log_writer_closed: {
+    status: 503,
+    meaning: "The log writer is closed or closing; it takes no more records.",
+    remedy: "Send the records again to a running collector.",
+  },
+  log_full: {
+    status: 503,
+    meaning: "The log has reached its bound on disk: maxBytes, or minFreeBytes of the file system.",
+    remedy:
+      "Records are accepted again once old segments are removed; see that the engine runs, or raise the bound.",
+  },
+  log_disk_full: {
+    status: 503,
+    meaning:
+      "The file system or the quota of the log has no space left. The refused records were not stored.",
+    remedy: "Free space; records are accepted again by themselves.",
+  },
+  log_unwritable: {
+    status: 503,
+    meaning: "The log directory cannot be written: no permission, read-only, missing, or not a directory.",
+    remedy:
+      "Make the directory writable for the user Weir runs as, then send again (restart if it was removed).",
+  },
+  log_io_error: {
+    status: 503,
+    meaning: "The file system failed to read or write the log. Records acknowledged before are safe.",
+    remedy: "Check the disk and the system log.",
+  },
+  log_overloaded: {
+    status: 503,
+    meaning: "More bytes wait for the disk than maxPendingBytes allows.",
+    remedy: "Send again later; if it lasts, use a faster disk or more writers.",
+  },
+  log_append_too_large: {
+    status: 413,
+    meaning: "One append is larger than maxPendingBytes.",
+    remedy: "Send smaller batches.",
+  },
+  log_invalid_name: {
+    meaning: "A source or writer name is not 1 to 64 characters of a-z, 0-9, underscore and hyphen.",
+    remedy: "Choose another name.",
+  },
+  log_invalid_position: {
+    meaning: "The text is not a log position of the form source/writer/number:line.",
+    remedy: "Copy the position as Weir printed it, for example web/c0/000000000042:7.",
+  },
+  segment_corrupt: {
+    meaning: "A sealed segment is not what its writer sealed: length, record count or CRC-32 differ.",
+    remedy: "Restore the file from a backup; check the disk.",
+  },
+  segment_missing: {
+    meaning: "The segment is not in the log; retention may have removed it.",
+    remedy: "Ask for segments after the oldest one kept.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export interface ErrorCodeEntry {
