@@ -223,6 +223,65 @@ export const errorCodes = {
     meaning: "The segment is not in the log; retention may have removed it.",
     remedy: "Ask for segments after the oldest one kept.",
   },
+  // The command: project files (packages/weir)
+  project_not_found: {
+    meaning: "There is no project file at the place looked at.",
+    remedy:
+      "Run the command in the project's folder, name the file with --project, or make one with weir init.",
+  },
+  project_invalid: {
+    meaning: "The project file cannot be loaded, or what it declares does not fit together.",
+    remedy: "Correct the project file as the message says, then run weir check.",
+  },
+  project_env_missing: {
+    meaning: "The project file reads an environment variable that is not set.",
+    remedy: "Set the variable for every process of Weir, or give env() a default.",
+  },
+
+  // The command: processes and the running instance
+  already_running: {
+    meaning: "Another process runs Weir on this data directory.",
+    remedy: "Stop it first (SIGTERM drains it), or choose another --data-dir.",
+  },
+  not_running: {
+    status: 503,
+    meaning: "No running instance of Weir answers at this address.",
+    remedy: "Start one with weir up, or see its log.",
+  },
+  port_in_use: {
+    meaning: "Another process listens on the port.",
+    remedy: "Stop it, or choose another --port.",
+  },
+  address_unavailable: {
+    meaning: "The host and port cannot be listened on: not an address of this machine, or not permitted.",
+    remedy: "Choose another --host or a --port above 1023.",
+  },
+  data_dir_unwritable: {
+    meaning: "The data directory cannot be made or written.",
+    remedy: "Make it writable for the user Weir runs as, or choose another --data-dir.",
+  },
+  process_failed: {
+    meaning: "A process of Weir ended, or did not start, without saying why.",
+    remedy: "See its log above; the supervisor starts it again unless it says otherwise.",
+  },
+  drain_timeout: {
+    status: 504,
+    meaning: "Not everything acknowledged was loaded within the time given. It is safe in the log.",
+    remedy: "Run weir drain again with a longer --timeout; weir status shows the lag.",
+  },
+  verify_failed: {
+    meaning: "At least one invariant does not hold.",
+    remedy: "Keep the data directory as it is and look at the failed checks.",
+  },
+  invalid_usage: {
+    status: 400,
+    meaning: "The command or request is not one that Weir knows, or an argument of it is not valid.",
+    remedy: "Run the command with --help.",
+  },
+  would_overwrite: {
+    meaning: "The command would overwrite files that it did not write.",
+    remedy: "Choose an empty folder, or move the files away.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export interface ErrorCodeEntry {
