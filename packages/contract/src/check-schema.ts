@@ -80,6 +80,9 @@ function checkValues(node: Unchecked, steps: Steps, problems: Problems): void {
       `${JSON.stringify(format)} is not a format that can be checked; those are ${schemaFormats.join(", ")}. Write a pattern instead.`,
     );
   }
+  if (Array.isArray(node["enum"]) && node["enum"].length === 0) {
+    problems.add("fields", [...steps, "enum"], "An enum without values accepts nothing.");
+  }
   if (typeof pattern === "string") checkPattern(pattern, [...steps, "pattern"], problems);
   if (isJsonObject(patternProperties)) {
     for (const name of Object.keys(patternProperties))

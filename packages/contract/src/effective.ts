@@ -22,7 +22,7 @@ const anyName = new Set(["^.*$", ".*", "", "^", "^[\\s\\S]*$"]);
  * 3. `anyOf` or `oneOf` of constants becomes one `enum`; an enum or const whose values share a type says so in `type`.
  * 4. `patternProperties` with one pattern that matches every name becomes `additionalProperties`.
  * 5. `propertyNames` that asks only for strings is left out; `additionalProperties: {}` is written `true`.
- * 6. `type` names each type once, null last, alone when it is one; bounds of `decimal` are texts.
+ * 6. `type` names each type once, null last, alone when it is one; `required` is sorted; bounds of `decimal` are texts.
  * 7. `integer` without a lower bound gets `minimum: -(2^53-1)`, without an upper one `maximum: 2^53-1`, except below
  *    `not`, `if`, `contains` and `propertyNames`, where a bound would widen what is accepted.
  */
@@ -36,6 +36,7 @@ function normal(schema: JSONSchema): JSONSchema {
   node = withOneType(foldUnion(node));
   node = withTypeOfValues(node);
   node = asMap(node);
+  if (node.required !== undefined) node = { ...node, required: node.required.toSorted() };
   return node.decimal === undefined ? node : { ...node, decimal: withTextBounds(node.decimal) };
 }
 

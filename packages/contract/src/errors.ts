@@ -282,6 +282,67 @@ export const errorCodes = {
     meaning: "The command would overwrite files that it did not write.",
     remedy: "Choose an empty folder, or move the files away.",
   },
+
+  // Engine
+  engine_locked: {
+    meaning: "Another process has the state file open.",
+    remedy: "Stop that process first, or use another data directory.",
+  },
+  engine_out_of_memory: {
+    status: 503,
+    meaning: "DuckDB needs more memory than its limit.",
+    remedy: "Raise engine.memoryLimit, lower engine.batchBytes, or ask for less in one query.",
+  },
+  engine_statement_failed: {
+    status: 500,
+    meaning: "A statement of the program failed. Nothing of its batch was committed.",
+    remedy: "The engine starts again by itself. If the error comes back, report it with this message.",
+  },
+  conservation_broken: {
+    status: 500,
+    meaning: "The records of a batch do not add up to its outcomes. Nothing of the batch was committed.",
+    remedy: "Report it with this message; the log and the raw zone hold every record.",
+  },
+  state_disk_full: {
+    status: 503,
+    meaning: "The disk of the data directory is full. Nothing of the batch was committed.",
+    remedy: "Free space. The engine goes on by itself; collectors accept records while the log has room.",
+  },
+  state_unreadable: {
+    status: 500,
+    meaning: "A file of the engine's state cannot be opened.",
+    remedy: "Check that the data directory is readable and writable for the user that runs Weir.",
+  },
+  state_corrupt: {
+    status: 500,
+    meaning: "A file of the engine's state does not hold what was written.",
+    remedy: "Check the disk, then restore the data directory from a backup.",
+  },
+  state_version: {
+    status: 500,
+    meaning: "The state file was written by another version of Weir.",
+    remedy: "Run the version of Weir that wrote it.",
+  },
+  lake_file_damaged: {
+    status: 500,
+    meaning: "A file of the lake is missing or does not hold what was written.",
+    remedy: "Check the disk, then restore the file from a backup.",
+  },
+  query_invalid: {
+    status: 400,
+    meaning: "The query is not valid SQL, or names what does not exist.",
+    remedy: "Correct the query; `weir status` lists the tables.",
+  },
+  query_not_readonly: {
+    status: 400,
+    meaning: "Only one SELECT statement at a time can be run as a query.",
+    remedy: "Send one SELECT (or WITH, FROM, EXPLAIN) statement.",
+  },
+  query_timeout: {
+    status: 408,
+    meaning: "The query ran longer than it may.",
+    remedy: "Ask for less, or allow more time.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export interface ErrorCodeEntry {

@@ -116,13 +116,13 @@ function typeOf(value: Json): SchemaType {
   return typeof value as "string" | "boolean" | "object";
 }
 
-/** The `type` that a list of values shares, null aside; undefined when they are of several. */
+/** The scalar `type` that a list of values shares, null aside; undefined when they are of several, or lists or objects. */
 export function typeOfAll(values: readonly Json[]): SchemaType | readonly SchemaType[] | undefined {
   const types = new Set(values.map(typeOf));
   if (types.has("number")) types.delete("integer");
   const isNullable = types.delete("null");
   const [first, ...others] = types;
   if (first === undefined) return isNullable ? "null" : undefined;
-  if (others.length > 0) return undefined;
+  if (others.length > 0 || first === "object" || first === "array") return undefined;
   return isNullable ? [first, "null"] : first;
 }

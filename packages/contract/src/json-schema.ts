@@ -4,18 +4,12 @@ import type { Json } from "./json.ts";
 import { Problems } from "./problems.ts";
 import { schemaFormats } from "./schema.ts";
 import type { JSONSchema } from "./schema.ts";
+import { standardSchema } from "./standard-schema.ts";
+import type { StandardProps } from "./standard-schema.ts";
 
 /** Deepest nesting of a schema's own JSON text, and the most values in it. */
 const maxSchemaDepth = 100;
 const maxSchemaValues = 50_000;
-
-/** Standard JSON Schema (standardschema.dev/json-schema), the part that Weir calls. */
-interface StandardProps {
-  readonly vendor?: string;
-  readonly jsonSchema?: {
-    readonly input?: (options: { readonly target: "draft-2020-12" }) => unknown;
-  };
-}
 
 /**
  * The draft 2020-12 schema behind a TypeBox schema, a plain JSON Schema, or any schema that implements Standard JSON Schema
@@ -58,36 +52,11 @@ export function readSchema(input: unknown, problems: Problems): JSONSchema | und
     return new SchemaReader(problems, false).read(input);
   }
   const produced = standardSchema(standard, problems);
-  return isObjectLike(produced) ? new SchemaReader(problems, true).read(produced) : undefined;
+  return produced === undefined ? undefined : new SchemaReader(problems, true).read(produced);
 }
 
 function isObjectLike(input: unknown): input is object {
   return (typeof input === "object" && input !== null) || typeof input === "function";
-}
-
-function standardSchema(standard: StandardProps, problems: Problems): unknown {
-  const vendor = standard.vendor ?? "This library";
-  if (typeof standard.jsonSchema?.input !== "function") {
-    problems.add(
-      "fields",
-      [],
-      `${vendor} gives no JSON Schema here. Use Zod 4.2 or newer, ArkType 2.2 or newer, or toStandardJsonSchema(...) of @valibot/to-json-schema.`,
-    );
-    return undefined;
-  }
-  try {
-    const produced = standard.jsonSchema.input({ target: "draft-2020-12" });
-    if (!isObjectLike(produced)) problems.add("fields", [], `${vendor} gives no JSON Schema object.`);
-    return produced;
-  } catch (error) {
-    problems.cause ??= error;
-    problems.add(
-      "fields",
-      [],
-      `${vendor} cannot say this schema as JSON Schema: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return undefined;
-  }
 }
 
 type Steps = readonly (string | number)[];

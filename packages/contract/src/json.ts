@@ -40,14 +40,13 @@ function scalarText(value: unknown): string {
  */
 export function cutJson(value: unknown, limit: number): string {
   const parts: string[] = [];
-  let left = limit;
+  // Counted in code units, of which a code point has at most two.
+  let left = limit * 2;
   const put = (text: string): boolean => {
     parts.push(text);
     left -= text.length;
     return left > 0;
   };
-  // Code units are counted while writing, and code points never outnumber them: stop only once 2x is surely there.
-  left = limit * 2;
   write(value, put);
   return cutText(parts.join(""), limit);
 }

@@ -72,7 +72,8 @@ function identity(value: unknown): unknown {
 
 const metaSchema = new Ajv2020({ allErrors: true, logger: false, messages: true, strict: false });
 
-/** What the draft's own schema finds wrong with a schema. */
-export function metaSchemaErrors(schema: JSONSchema): readonly ErrorObject[] {
+/** What the draft's own schema finds wrong with a schema, whatever draft the schema says it is of. */
+export function metaSchemaErrors(written: JSONSchema): readonly ErrorObject[] {
+  const { $schema: _, ...schema } = written;
   return metaSchema.validateSchema(schema) === true ? [] : (metaSchema.errors ?? []);
 }

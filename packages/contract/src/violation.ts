@@ -33,8 +33,12 @@ interface Broken {
 /** Ajv's errors (made with `verbose`) as violations, in its order, each once, at most `maxViolations`. */
 export function violationsOf(errors: readonly ErrorObject[]): Violation[] {
   const violations = new Map<string, Violation>();
+  const mistyped = placesOfWrongType(errors);
   for (const error of errors) {
     if (violations.size === maxViolations) break;
+    // A value of the wrong type is none of the listed values either; saying so twice helps nobody.
+    const isListing = error.keyword === "enum" || error.keyword === "const";
+    if (isListing && mistyped.get(error.parentSchema)?.has(error.instancePath) === true) continue;
     const broken = brokenRule(error);
     const expected = cutJson(broken.expected, maxShownLength);
     const found = broken.found === undefined ? "" : cutJson(broken.found, maxShownLength);
@@ -51,6 +55,18 @@ export function violationsOf(errors: readonly ErrorObject[]): Violation[] {
     }
   }
   return [...violations.values()];
+}
+
+/** Per schema, the places where its `type` is broken. */
+function placesOfWrongType(errors: readonly ErrorObject[]): Map<unknown, Set<string>> {
+  const places = new Map<unknown, Set<string>>();
+  for (const { keyword, parentSchema, instancePath } of errors) {
+    if (keyword !== "type") continue;
+    const known = places.get(parentSchema);
+    if (known === undefined) places.set(parentSchema, new Set([instancePath]));
+    else known.add(instancePath);
+  }
+  return places;
 }
 
 function brokenRule(error: ErrorObject): Broken {
