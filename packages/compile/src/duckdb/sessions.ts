@@ -1,0 +1,173 @@
+import type { Statement, TableProgram } from "../program.ts";
+import { ident, lines } from "../sql.ts";
+import {
+  affectedTable,
+  eventsQuery,
+  eventsView,
+  removedTable,
+  sameKeys,
+  stateColumns,
+  stateTable,
+} from "./events.ts";
+import type { TableModel } from "./events.ts";
+import { freshView } from "./rows.ts";
+
+/**
+ * Sessions. Invariant: two stored sessions of one key are always more than the gap apart.
+ *
+ * A batch first becomes mini-sessions. Stored sessions within the gap of one of them are taken out, and the two
+ * kinds are merged wherever neighbours are at most the gap apart. What is put back is again more than the gap
+ * from every other stored session: a session that was not taken out is further than the gap from every mini-session
+ * and, by the invariant, from every stored one. So the result depends on the set of records only.
+ *
+ * Both ends are event times in microseconds. A silence of exactly the gap does not end a session.
+ *
+ * Runs are numbered over RANGE frames: rows of equal time are peers and get the same number, in whatever order the
+ * two sorts happen to put them.
+ */
+export function sessionsProgram(model: TableModel, gapMs: number): Omit<TableProgram, "hash"> {
+  const keys = model.by.map(({ column }) => column);
+  const columns = stateColumns(model);
+  const state = stateTable(model.name);
+  const keyList = keys.map(ident).join(", ");
+  const id = `md5(to_json([${[`'${model.name}'`, ...keys.map((key) => `${ident(key)}::VARCHAR`), "_start::VARCHAR"].join(", ")}])::VARCHAR)`;
+  const user = [
+    `${id} AS session_id`,
+    ...keys.map(ident),
+    "make_timestamp(_start) AS session_start",
+    "make_timestamp(_end) AS session_end",
+    "_records AS records",
+    ...model.measures.map(({ name, value }) => `${value} AS ${ident(name)}`),
+  ];
+  return {
+    name: model.name,
+    kind: "sessions",
+    from: model.from.map(({ name }) => name),
+    stateTables: [model.name],
+    key: ["session_id"],
+    create: [
+      {
+        name: `state of ${model.name}`,
+        purpose: "One row a session",
+        sql: `CREATE TABLE ${state} (
+  ${lines([
+    ...model.by.map(({ column, type }) => `${ident(column)} ${type}`),
+    "_start BIGINT",
+    "_end BIGINT",
+    "_records BIGINT",
+    ...columns.map(({ name, type }) => `${ident(name)} ${type}`),
+    "_commit UBIGINT",
+  ])}
+)`,
+      },
+    ],
+    merge: mergeStatements(model, keyList, gapMs * 1000),
+    view: `SELECT ${user.join(", ")} FROM ${state}`,
+    events: {
+      name: `events of ${model.name}`,
+      purpose: "The batch's records in the table's shape; without a key there is no session",
+      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(model, keyed(keys))}`,
+    },
+    retract: [
+      {
+        name: `affected sessions of ${model.name}`,
+        purpose: "Sessions that lose a record",
+        sql: `CREATE OR REPLACE TEMP TABLE ${affectedTable(model.name)} AS
+SELECT DISTINCT ${[...keys.map((key) => `t.${ident(key)}`), "t._start", "t._end"].join(", ")}
+FROM ${state} t JOIN (${removedEvents(model)}) r
+ON ${keys.map((key) => `t.${ident(key)} = r.${ident(key)}`).join(" AND ")} AND r._t BETWEEN t._start AND t._end`,
+      },
+      {
+        name: `drop affected sessions of ${model.name}`,
+        purpose: "They are computed anew from the clean zone",
+        sql: `DELETE FROM ${state} t WHERE EXISTS (
+  SELECT 1 FROM ${affectedTable(model.name)} a WHERE ${sameKeys(keys, "a", "t")} AND a._start = t._start)`,
+      },
+    ],
+    affectedEvents: {
+      name: `affected events of ${model.name}`,
+      purpose: "All records of the sessions that lost one",
+      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(
+        model,
+        `${keyed(keys)} AND EXISTS (SELECT 1 FROM ${affectedTable(model.name)} a WHERE ${sameKeys(keys, "a", "e")} ` +
+          "AND e._t BETWEEN a._start AND a._end)",
+      )}`,
+    },
+  };
+}
+
+const keyed = (keys: readonly string[]): string =>
+  keys.map((key) => `e.${ident(key)} IS NOT NULL`).join(" AND ");
+
+const removedEvents = (model: TableModel): string =>
+  model.from.reduce(
+    (sql, { name }) => sql.replaceAll(`FROM ${freshView(name)}`, `FROM ${removedTable(name)}`),
+    eventsQuery(model),
+  );
+
+function mergeStatements(model: TableModel, keys: string, gap: number): Statement[] {
+  const columns = stateColumns(model);
+  const state = stateTable(model.name);
+  const [minis, touched] = [ident(`minis_${model.name}`), ident(`touched_${model.name}`)];
+  const low = `${model.name}_low`;
+  const high = `${model.name}_high`;
+  const sameKey = model.by.map(({ column }) => `m.${ident(column)} = t.${ident(column)}`).join(" AND ");
+  const names = columns.map(({ name }) => ident(name));
+  const combined = columns.map(({ name, ofStates }) => `${ofStates} AS ${ident(name)}`);
+  return [
+    {
+      name: `mini-sessions of ${model.name}`,
+      purpose: "Sessions within the batch",
+      sql: `CREATE OR REPLACE TEMP TABLE ${minis} AS
+SELECT ${lines([keys, "min(_t) AS _start", "max(_t) AS _end", "count(*) AS _records", ...columns.map(({ name, ofRecords }) => `${ofRecords} AS ${ident(name)}`)])}
+FROM (
+  SELECT *, sum(opens) OVER (PARTITION BY ${keys} ORDER BY _t RANGE UNBOUNDED PRECEDING) AS run
+  FROM (
+    SELECT *, CASE WHEN _t - lag(_t) OVER (PARTITION BY ${keys} ORDER BY _t) <= ${gap} THEN 0 ELSE 1 END AS opens
+    FROM ${eventsView(model.name)}
+  )
+)
+GROUP BY ${keys}, run`,
+    },
+    {
+      // As variables they are constants to the planner, which then skips row groups of other times.
+      name: `span of ${model.name}`,
+      purpose: "Event times that stored sessions must reach to matter",
+      sql: `SET VARIABLE ${ident(low)} = (SELECT min(_start) - ${gap} FROM ${minis});
+SET VARIABLE ${ident(high)} = (SELECT max(_end) + ${gap} FROM ${minis})`,
+    },
+    {
+      name: `touched sessions of ${model.name}`,
+      purpose: "Stored sessions within the gap of one of the batch",
+      sql: `CREATE OR REPLACE TEMP TABLE ${touched} AS
+SELECT t.rowid AS _row, t.* FROM ${state} t
+WHERE t._end >= getvariable('${low}') AND t._start <= getvariable('${high}') AND EXISTS (
+  SELECT 1 FROM ${minis} m WHERE ${sameKey} AND t._end >= m._start - ${gap} AND t._start <= m._end + ${gap})`,
+    },
+    {
+      name: `take out touched sessions of ${model.name}`,
+      purpose: "They are put back merged",
+      sql: `DELETE FROM ${state} WHERE rowid IN (SELECT _row FROM ${touched})`,
+    },
+    {
+      name: `merge ${model.name}`,
+      purpose: "Join neighbours that are at most the gap apart",
+      sql: `INSERT INTO ${state} (${[keys, "_start", "_end", "_records", ...names, "_commit"].join(", ")})
+SELECT ${lines([keys, "min(_start) AS _start", "max(_end) AS _end", "sum(_records)::BIGINT AS _records", ...combined, "getvariable('weir_commit')"])}
+FROM (
+  SELECT *, sum(opens) OVER (PARTITION BY ${keys} ORDER BY _start RANGE UNBOUNDED PRECEDING) AS run
+  FROM (
+    SELECT *, CASE WHEN _start - max(_end) OVER (
+        PARTITION BY ${keys} ORDER BY _start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+      ) <= ${gap} THEN 0 ELSE 1 END AS opens
+    FROM (
+      SELECT ${[keys, "_start", "_end", "_records", ...names].join(", ")} FROM ${minis}
+      UNION ALL
+      SELECT ${[keys, "_start", "_end", "_records", ...names].join(", ")} FROM ${touched}
+    )
+  )
+)
+GROUP BY ${keys}, run`,
+    },
+  ];
+}

@@ -1,0 +1,290 @@
+import type { ContractProgram, Program } from "@weir/compile";
+import { ident, text } from "@weir/compile";
+import { failpoint } from "@weir/log";
+import type { Sql } from "./database.ts";
+import type { BatchIds, IdIndex, Superseded, Verdict } from "./ids/id-index.ts";
+import { idColumns } from "./ids/recent-ids.ts";
+import { manifestValues } from "./lake.ts";
+import type { Lake, LakeFile } from "./lake.ts";
+import { rangesOf } from "./planner.ts";
+import { retractSuperseded } from "./retract.ts";
+import type { TakenBack } from "./retract.ts";
+import { batchFile } from "./stage.ts";
+import type { StagedBatch } from "./stage.ts";
+import { WeirError } from "@weir/contract";
+
+/**
+ * The second half of a batch: what depends on all batches before it. One at a time, in order.
+ *
+ * Crash points: before COMMIT nothing has happened, as files count only once the manifest lists them and their names
+ * are those that the batch writes again. After COMMIT all of it has. The id index in memory is ahead of the state
+ * between `take` and COMMIT; an error there ends the engine, and the next start builds the index from the state.
+ */
+export interface CommitContext {
+  readonly program: Program;
+  readonly lake: Lake;
+  readonly index: IdIndex;
+}
+
+export interface Committed {
+  readonly commit: number;
+  readonly records: number;
+  readonly counts: readonly OutcomeCount[];
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+export interface OutcomeCount {
+  readonly source: string;
+  readonly contract: string;
+  received: number;
+  loaded: number;
+  duplicate: number;
+  quarantined: number;
+  suppressed: number;
+}
+
+export async function commitBatch(sql: Sql, context: CommitContext, staged: StagedBatch): Promise<Committed> {
+  const timings: Record<string, number> = { ...staged.timings };
+  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const from = performance.now();
+    const result = await work();
+    timings[name] = (timings[name] ?? 0) + performance.now() - from;
+    return result;
+  };
+  const commit = staged.plan.batch;
+  await sql.run(`SET search_path = 'memory.${staged.schema},memory.main'; SET VARIABLE weir_commit = ${commit}::UBIGINT;
+    CREATE TABLE duplicates (_key BIGINT)`);
+  const superseded = await timed("dedup", () => deduplicate(sql, staged, context.index));
+  failpoint("engine.commit.deduplicated");
+  for (const contract of staged.contracts) await sql.run(contract.fresh.sql);
+  const clean = await timed("clean", () => writeClean(sql, context.lake, staged));
+  failpoint("engine.commit.clean_written");
+  const files = [...staged.files, ...clean];
+  context.lake.syncDirectories(files);
+  await sql.run("BEGIN");
+  await timed("ids", () => storeIds(sql, staged, commit));
+  await timed("tables", () => mergeTables(sql, context.program, staged));
+  failpoint("engine.commit.tables_merged");
+  const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
+  const counts = await timed("counts", () => countOutcomes(sql, staged, takenBack, clean));
+  await writeSystemTables(sql, staged, files, counts);
+  failpoint("engine.commit.before_commit");
+  await timed("commit", () => sql.run("COMMIT"));
+  failpoint("engine.commit.after_commit");
+  await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${staged.schema} CASCADE`);
+  return { commit, records: staged.records, counts, timings };
+}
+
+export interface SupersededRecord extends Superseded {
+  readonly contract: ContractProgram;
+}
+
+/** Fills `duplicates`; gives the loaded records that records of this batch take the place of. */
+async function deduplicate(sql: Sql, staged: StagedBatch, index: IdIndex): Promise<SupersededRecord[]> {
+  const superseded: SupersededRecord[] = [];
+  const duplicates: number[] = [];
+  for (const contract of staged.contracts) {
+    const verdict: Verdict = index.take(await readIds(sql, contract));
+    for (const row of verdict.duplicates) duplicates.push(row);
+    for (const one of verdict.superseded) superseded.push({ ...one, contract });
+  }
+  const appender = await sql.connection.createAppender("duplicates", staged.schema, "memory");
+  for (const row of duplicates) {
+    appender.appendBigInt(BigInt(row));
+    appender.endRow();
+  }
+  appender.closeSync();
+  return superseded;
+}
+
+async function readIds(sql: Sql, contract: ContractProgram): Promise<BatchIds> {
+  const { n } = await sql.row<{ n: number }>(
+    `SELECT count(*)::DOUBLE AS n FROM ${ident(`rows_${contract.contract.name}`)} WHERE _ok`,
+  );
+  const ids = { ...idColumns(n), row: new Float64Array(n), size: n };
+  const words = [ids.h0, ids.h1, ids.h2, ids.h3];
+  const result = await sql.stream(contract.ids);
+  for (let at = 0; ;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) break;
+    const [key, h0, h1, h2, h3, time, content] = [0, 1, 2, 3, 4, 5, 6].map((i) => chunk.getColumnVector(i));
+    for (let i = 0; i < chunk.rowCount; i++, at++) {
+      ids.row[at] = Number(key?.getItem(i));
+      ids.time[at] = time?.getItem(i) as bigint;
+      ids.content[at] = content?.getItem(i) as bigint;
+    }
+    at -= chunk.rowCount;
+    for (const [w, vector] of [h0, h1, h2, h3].entries()) {
+      const word = words[w];
+      if (word !== undefined)
+        for (let i = 0; i < chunk.rowCount; i++) word[at + i] = vector?.getItem(i) as number;
+    }
+    at += chunk.rowCount;
+  }
+  return ids;
+}
+
+/** Dates of a batch that get a file of their own; the rest share one, so that odd event times cannot make thousands. */
+const datesABatch = 8;
+
+async function writeClean(sql: Sql, lake: Lake, staged: StagedBatch): Promise<LakeFile[]> {
+  const files: LakeFile[] = [];
+  for (const contract of staged.contracts) {
+    const { name, time } = contract.contract;
+    const dates = await sql.rows<{ day: string; low: string; high: string }>(
+      `SELECT ${ident(time)}::DATE::VARCHAR AS day, min(${ident(time)})::VARCHAR AS low, max(${ident(time)})::VARCHAR AS high
+       FROM ${ident(`fresh_${name}`)} GROUP BY 1 ORDER BY count(*) DESC, 1`,
+    );
+    const own = dates.length <= datesABatch ? dates : dates.slice(0, datesABatch - 1);
+    const rest = dates.slice(own.length);
+    for (const { day, low, high } of own) {
+      // Most batches lie within a day: no filter then.
+      const query =
+        dates.length === 1 ? contract.clean : `${contract.clean} WHERE ${ident(time)}::DATE = '${day}'`;
+      const path = `clean/${name}/date=${day}/${batchFile(staged.plan.batch)}`;
+      files.push(await lake.write(sql, query, { zone: "clean", name, path, minTime: low, maxTime: high }));
+    }
+    if (rest.length > 0) {
+      const query = `${contract.clean} WHERE ${ident(time)}::DATE NOT IN (${own.map(({ day }) => `'${day}'`).join(", ")})`;
+      const bounds = await sql.row<{ low: string; high: string }>(
+        `SELECT min(t)::VARCHAR AS low, max(t)::VARCHAR AS high FROM (
+           SELECT ${ident(time)} AS t FROM ${ident(`fresh_${name}`)})
+         WHERE t::DATE NOT IN (${own.map(({ day }) => `'${day}'`).join(", ")})`,
+      );
+      const path = `clean/${name}/date=mixed/${batchFile(staged.plan.batch)}`;
+      files.push(
+        await lake.write(sql, query, {
+          zone: "clean",
+          name,
+          path,
+          minTime: bounds.low,
+          maxTime: bounds.high,
+        }),
+      );
+    }
+  }
+  return files;
+}
+
+async function storeIds(sql: Sql, staged: StagedBatch, commit: number): Promise<void> {
+  for (const contract of staged.contracts) {
+    await sql.run(`INSERT INTO db.weir.id_recent
+      SELECT h0, h1, h2, h3, t, _content, ${commit} FROM (${contract.ids}) WHERE _key NOT IN (SELECT _key FROM duplicates)`);
+  }
+}
+
+async function mergeTables(sql: Sql, program: Program, staged: StagedBatch): Promise<void> {
+  const present = new Set(staged.contracts.map(({ contract }) => contract.name));
+  const absent = program.contracts.filter(({ contract }) => !present.has(contract.name));
+  const touched = program.tables.filter((table) => table.from.some((name) => present.has(name)));
+  // A table over several contracts reads all of them.
+  for (const contract of absent) {
+    if (!touched.some((table) => table.from.includes(contract.contract.name))) continue;
+    await sql.run(
+      `CREATE OR REPLACE TEMP VIEW ${ident(`fresh_${contract.contract.name}`)} AS ${contract.emptyClean}`,
+    );
+  }
+  for (const table of touched) {
+    await sql.run(table.events.sql);
+    for (const statement of table.merge) await sql.run(statement.sql);
+  }
+}
+
+/**
+ * Conservation of the batch, from places that do not know of each other: received from the lines, loaded from what
+ * the Parquet writer says it wrote, duplicates from the id index, quarantined from the quarantine.
+ *
+ * @throws WeirError `conservation_broken`
+ */
+async function countOutcomes(
+  sql: Sql,
+  staged: StagedBatch,
+  takenBack: readonly TakenBack[],
+  clean: readonly LakeFile[],
+): Promise<OutcomeCount[]> {
+  const counts = new Map<string, OutcomeCount>();
+  const at = (source: string, contract: string): OutcomeCount => {
+    const key = `${source}\n${contract}`;
+    const known = counts.get(key);
+    if (known !== undefined) return known;
+    const fresh = { source, contract, received: 0, loaded: 0, duplicate: 0, quarantined: 0, suppressed: 0 };
+    counts.set(key, fresh);
+    return fresh;
+  };
+  for (const { source, contract, received, quarantined } of staged.received) {
+    const count = at(source, contract);
+    count.received += received;
+    count.quarantined += quarantined;
+  }
+  for (const { contract } of staged.contracts) {
+    const rows = await sql.rows<{ source: string; loaded: number; duplicate: number }>(
+      `SELECT s.source, count(*) FILTER (WHERE d._key IS NULL)::DOUBLE AS loaded, count(d._key)::DOUBLE AS duplicate
+       FROM ${ident(`rows_${contract.name}`)} r JOIN segments s ON s.seg = r._seg
+       LEFT JOIN duplicates d ON d._key = r._key WHERE r._ok GROUP BY ALL`,
+    );
+    for (const { source, loaded, duplicate } of rows) {
+      const count = at(source, contract.name);
+      count.loaded += loaded;
+      count.duplicate += duplicate;
+    }
+    const loaded = rows.reduce((sum, row) => sum + row.loaded, 0);
+    const written = clean
+      .filter((file) => file.name === contract.name)
+      .reduce((sum, file) => sum + file.rows, 0);
+    if (loaded !== written)
+      throw conservationBroken(`${contract.name}: ${loaded} rows are new, ${written} were written`);
+  }
+  for (const { source, contract, received, loaded, duplicate, quarantined, suppressed } of counts.values()) {
+    if (received !== loaded + duplicate + quarantined + suppressed) {
+      throw conservationBroken(
+        `${source}, ${contract}: ${received} received, but ${loaded} loaded, ${duplicate} duplicate, ${quarantined} quarantined`,
+      );
+    }
+  }
+  const sealed = staged.plan.segments.reduce((sum, segment) => sum + segment.records, 0);
+  const received = [...counts.values()].reduce((sum, count) => sum + count.received, 0);
+  if (sealed !== received)
+    throw conservationBroken(`the segments hold ${sealed} records, ${received} were counted`);
+  for (const { source, contract, records } of takenBack) {
+    const count = at(source, contract);
+    count.loaded -= records;
+    count.duplicate += records;
+  }
+  return [...counts.values()];
+}
+
+const conservationBroken = (what: string): WeirError =>
+  new WeirError("conservation_broken", `A batch does not add up: ${what}. Nothing of it was committed.`);
+
+async function writeSystemTables(
+  sql: Sql,
+  staged: StagedBatch,
+  files: readonly LakeFile[],
+  counts: readonly OutcomeCount[],
+): Promise<void> {
+  const { plan } = staged;
+  const commit = plan.batch;
+  const values = counts.map(
+    (c) =>
+      `(${text(c.source)}, ${text(c.contract)}, ${c.received}, ${c.loaded}, ${c.duplicate}, ${c.quarantined}, ${c.suppressed})`,
+  );
+  const list = `(VALUES ${values.join(", ")}) s(source, contract, received, loaded, duplicate, quarantined, suppressed)`;
+  const offsets = rangesOf(plan.segments).map(
+    ({ source, writer, last }) => `(${text(source)}, ${text(writer)}, ${last})`,
+  );
+  const manifest = files.filter((file) => file.rows > 0).map((file) => manifestValues(file, commit));
+  await sql.run(`
+    MERGE INTO db.weir.counts t USING ${list} ON t.source = s.source AND t.contract = s.contract
+      WHEN MATCHED THEN UPDATE SET received = t.received + s.received, loaded = t.loaded + s.loaded,
+        duplicate = t.duplicate + s.duplicate, quarantined = t.quarantined + s.quarantined, suppressed = t.suppressed + s.suppressed
+      WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.contract, s.received, s.loaded, s.duplicate, s.quarantined, s.suppressed);
+    INSERT INTO db.weir.commit_counts SELECT ${commit}, * FROM ${list};
+    MERGE INTO db.weir.offsets t USING (VALUES ${offsets.join(", ")}) s(source, writer, number)
+      ON t.source = s.source AND t.writer = s.writer
+      WHEN MATCHED THEN UPDATE SET number = s.number
+      WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.writer, s.number);
+    ${manifest.length > 0 ? `INSERT INTO db.weir.files VALUES ${manifest.join(", ")};` : ""}
+    DELETE FROM db.weir.plans WHERE batch = ${commit};
+    INSERT INTO db.weir.commits VALUES (${commit}, make_timestamp(${Date.now() * 1000}), ${plan.segments.length},
+      ${staged.records}, ${staged.newestReceivedUs})`);
+}

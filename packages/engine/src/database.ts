@@ -1,0 +1,139 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { WeirError } from "@weir/contract";
+import { DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
+
+/** A value as DuckDB's JSON conversion gives it: numbers past 32 bits, decimals and times are strings. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** One connection: one statement at a time, in the order of the calls. */
+export class Sql {
+  readonly connection: DuckDBConnection;
+
+  constructor(connection: DuckDBConnection) {
+    this.connection = connection;
+  }
+
+  /** Runs statements separated by `;`. */
+  async run(sql: string): Promise<void> {
+    try {
+      await this.connection.run(sql);
+    } catch (error) {
+      throw statementError(error, sql);
+    }
+  }
+
+  /** Rows of a query whose types the caller states and whose columns the query casts to them. */
+  async rows<T extends Record<string, JsonValue>>(sql: string): Promise<T[]> {
+    try {
+      const reader = await this.connection.runAndReadAll(sql);
+      return reader.getRowObjectsJson() as T[];
+    } catch (error) {
+      throw statementError(error, sql);
+    }
+  }
+
+  async row<T extends Record<string, JsonValue>>(sql: string): Promise<T> {
+    const [row] = await this.rows<T>(sql);
+    if (row === undefined) throw statementError(new Error("the query gave no row"), sql);
+    return row;
+  }
+
+  /** A result to be read chunk by chunk. */
+  async stream(sql: string): Promise<DuckDBResult> {
+    try {
+      return await this.connection.stream(sql);
+    } catch (error) {
+      throw statementError(error, sql);
+    }
+  }
+
+  close(): void {
+    this.connection.closeSync();
+  }
+}
+
+/** An error of a statement of our own: keeps the statement, which is what a reader of the log needs. */
+function statementError(error: unknown, sql: string): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/No space left on device|disk quota/i.test(message)) {
+    return new WeirError("state_disk_full", `The disk is full: ${message}`, { cause: error });
+  }
+  if (/out of memory/i.test(message)) {
+    return new WeirError("engine_out_of_memory", message, { cause: error });
+  }
+  return new WeirError("engine_statement_failed", `${message}\nin: ${sql.slice(0, 2000)}`, { cause: error });
+}
+
+export interface DatabaseSettings {
+  readonly threads: number;
+  /** As DuckDB reads it, such as "4GB". */
+  readonly memoryLimit: string;
+}
+
+/**
+ * One in-memory database for what a batch needs while it runs, and the state file attached as `db`. Only one
+ * process can have a state file open.
+ */
+export class Database {
+  readonly #instance: DuckDBInstance;
+
+  private constructor(instance: DuckDBInstance) {
+    this.#instance = instance;
+  }
+
+  /** @throws WeirError `engine_locked` with the owner's pid, `state_unreadable` */
+  static async open(stateFile: string, tempDir: string, settings: DatabaseSettings): Promise<Database> {
+    mkdirSync(dirname(stateFile), { recursive: true });
+    mkdirSync(tempDir, { recursive: true });
+    const instance = await DuckDBInstance.create(":memory:", {
+      threads: String(settings.threads),
+      memory_limit: settings.memoryLimit,
+      temp_directory: tempDir,
+      autoinstall_known_extensions: "false",
+      autoload_known_extensions: "false",
+    });
+    const database = new Database(instance);
+    const sql = await database.connect();
+    try {
+      // Bigger than the default 16 MB: at full load that would checkpoint several times a second.
+      await sql.run(
+        `SET wal_autocheckpoint = '256MB'; SET TimeZone = 'UTC'; SET enable_progress_bar = false`,
+      );
+      await sql.connection.run(`ATTACH '${stateFile.replaceAll("'", "''")}' AS db`);
+    } catch (error) {
+      sql.close();
+      instance.closeSync();
+      throw attachError(error, stateFile);
+    }
+    sql.close();
+    return database;
+  }
+
+  async connect(): Promise<Sql> {
+    const sql = new Sql(await this.#instance.connect());
+    await sql.run("SET TimeZone = 'UTC'");
+    return sql;
+  }
+
+  close(): void {
+    this.#instance.closeSync();
+  }
+}
+
+function attachError(error: unknown, stateFile: string): unknown {
+  const message = error instanceof Error ? error.message : String(error);
+  const owner = /PID (\d+)/.exec(message)?.[1];
+  if (/lock/i.test(message) && owner !== undefined) {
+    return new WeirError("engine_locked", `Process ${owner} has the state file open.`, {
+      where: stateFile,
+      remedy: `Stop process ${owner} first, or use another data directory.`,
+      cause: error,
+    });
+  }
+  return new WeirError("state_unreadable", `The state file cannot be opened: ${message}`, {
+    where: stateFile,
+    cause: error,
+  });
+}

@@ -1,0 +1,301 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Program } from "@weir/compile";
+import { WeirError } from "@weir/contract";
+import type { LogStore } from "@weir/log";
+import { commitBatch } from "./commit.ts";
+import type { Committed } from "./commit.ts";
+import { Database } from "./database.ts";
+import type { Sql } from "./database.ts";
+import { IdStore } from "./ids/id-store.ts";
+import { Lake } from "./lake.ts";
+import { Planner } from "./planner.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Queries } from "./query.ts";
+import type { QueryOptions, QueryResult } from "./query.ts";
+import { LogRetention } from "./retention.ts";
+import { prepareSchema } from "./schema.ts";
+import { resolveSettings } from "./settings.ts";
+import type { EngineSettings } from "./settings.ts";
+import { stageBatch } from "./stage.ts";
+import type { StagedBatch } from "./stage.ts";
+import { Throughput, readStatus } from "./status.ts";
+import type { EngineStatus } from "./status.ts";
+import { prepareTables } from "./tables.ts";
+import { verifyState } from "./verify.ts";
+import type { VerifyReport } from "./verify.ts";
+import { createViews } from "./views.ts";
+
+export interface EngineOptions {
+  /** Holds `state/` and `lake/`. */
+  readonly dataDir: string;
+  readonly program: Program;
+  readonly store: LogStore;
+  readonly settings?: EngineSettings;
+  readonly onEvent?: (event: EngineEvent) => void;
+}
+
+/** What an operator should be able to find in the logs of the process. */
+export type EngineEvent =
+  | ({ readonly kind: "commit" } & Committed)
+  | { readonly kind: "tables_built"; readonly tables: readonly string[] };
+
+const idleMs = 25;
+const upkeepEveryMs = 5_000;
+
+/**
+ * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
+ *
+ * Two batches are in work at a time: one commits while the next is staged (see stage.ts and commit.ts). One process
+ * has the state file open; it holds every table, so every reader asks the engine.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #database: Database;
+  readonly #lake: Lake;
+  readonly #planner: Planner;
+  readonly #ids: IdStore;
+  readonly #retention: LogRetention;
+  readonly #stageSql: Sql;
+  readonly #commitSql: Sql;
+  readonly #throughput = new Throughput();
+  readonly #queries: Queries;
+  readonly #failed: Promise<WeirError>;
+  #fail: (error: WeirError) => void = () => undefined;
+  readonly quarantine: Quarantine;
+  #loop: Promise<void> | undefined;
+  #stopping = false;
+  #hurry = 0;
+  /** The chain of things that write state: commits and upkeep, one after the other. */
+  #writing: Promise<unknown> = Promise.resolve();
+  #upkeepAt = 0;
+  #newestReceivedUs = 0;
+
+  private constructor(parts: {
+    options: EngineOptions;
+    database: Database;
+    lake: Lake;
+    planner: Planner;
+    ids: IdStore;
+    retention: LogRetention;
+    stageSql: Sql;
+    commitSql: Sql;
+    queries: Queries;
+  }) {
+    this.#options = parts.options;
+    this.#database = parts.database;
+    this.#lake = parts.lake;
+    this.#planner = parts.planner;
+    this.#ids = parts.ids;
+    this.#retention = parts.retention;
+    this.#stageSql = parts.stageSql;
+    this.#commitSql = parts.commitSql;
+    this.#queries = parts.queries;
+    this.quarantine = new Quarantine(parts.queries);
+    this.#failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+  }
+
+  /**
+   * Opens the state, brings its tables in line with the program and finds unfinished batches. Nothing runs yet.
+   *
+   * @throws WeirError `engine_locked`, `state_unreadable`, `state_version`, `state_corrupt`, `segment_missing`
+   */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const settings = resolveSettings(options.settings);
+    const state = join(options.dataDir, "state");
+    const lake = new Lake(join(options.dataDir, "lake"));
+    mkdirSync(lake.root, { recursive: true });
+    const database = await Database.open(join(state, "weir.duckdb"), join(state, "tmp"), settings);
+    try {
+      const commitSql = await database.connect();
+      const stageSql = await database.connect();
+      const { salt } = await prepareSchema(commitSql);
+      for (const sql of [commitSql, stageSql]) {
+        await sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
+      }
+      // In both catalogs: batches run in one, what users query in the other.
+      for (const schema of ["db.main", "memory.main"]) {
+        await commitSql.run(`SET search_path = '${schema}'`);
+        for (const macro of options.program.setup) await commitSql.run(macro);
+      }
+      const built = await prepareTables(commitSql, lake, options.program);
+      if (built.length > 0) options.onEvent?.({ kind: "tables_built", tables: built });
+      const queries = new Queries(database, lake);
+      queries.views = await createViews(commitSql, lake, options.program);
+      const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
+      const planner = new Planner(options.store, stageSql, settings);
+      await planner.recover();
+      const retention = new LogRetention(options.store, settings);
+      await retention.recover(commitSql);
+      return new Engine({
+        options,
+        settings,
+        database,
+        lake,
+        planner,
+        ids,
+        retention,
+        stageSql,
+        commitSql,
+        queries,
+      });
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** Resolves with the error that ended the loop; never if nothing does. The state is as of the last commit. */
+  get failed(): Promise<WeirError> {
+    return this.#failed;
+  }
+
+  /** Starts consuming the log. */
+  start(): void {
+    this.#loop ??= this.#run().catch((error: unknown) => {
+      this.#fail(
+        error instanceof WeirError
+          ? error
+          : new WeirError("engine_statement_failed", error instanceof Error ? error.message : String(error), {
+              cause: error,
+            }),
+      );
+    });
+  }
+
+  /** Finishes the batch in work and closes everything. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#loop;
+    await this.#writing.catch(() => undefined);
+    await this.#ids.close();
+    this.#queries.close();
+    this.#stageSql.close();
+    this.#commitSql.close();
+    this.#database.close();
+  }
+
+  async #run(): Promise<void> {
+    const { program, store } = this.#options;
+    const context = { program, store, lake: this.#lake };
+    while (!this.#stopping) {
+      const plan = await this.#planner.next(Date.now(), this.#hurry > 0);
+      await this.#upkeep();
+      if (plan === undefined) {
+        await pause(idleMs);
+        continue;
+      }
+      const staged = await stageBatch(this.#stageSql, context, plan);
+      await this.#writing;
+      this.#writing = this.#commit(staged);
+      // Awaited before the next commit; this keeps an error until then from counting as unhandled.
+      this.#writing.catch(() => undefined);
+    }
+    await this.#writing;
+  }
+
+  async #commit(staged: StagedBatch): Promise<void> {
+    const context = { program: this.#options.program, lake: this.#lake, index: this.#ids.index };
+    const committed = await commitBatch(this.#commitSql, context, staged);
+    this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
+    this.#throughput.note(committed, Date.now());
+    this.#retention.consumed(staged.plan.segments);
+    this.#options.onEvent?.({ kind: "commit", ...committed });
+    await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
+  }
+
+  async #upkeep(): Promise<void> {
+    const now = Date.now();
+    if (now - this.#upkeepAt < upkeepEveryMs) return;
+    this.#upkeepAt = now;
+    this.#ids.startMerge(this.#commitSql, (step) => this.#exclusive(step));
+    await this.#retention.run(now);
+  }
+
+  /** Runs a step that writes state while no commit does. */
+  #exclusive(step: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(step);
+    this.#writing = done;
+    done.catch(() => undefined);
+    return done;
+  }
+
+  /**
+   * Resolves when everything that was durable in the log at the call is committed.
+   *
+   * @throws WeirError `drain_timeout`, or what ended the loop
+   */
+  async drain({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<{ commit: number }> {
+    const deadline = Date.now() + timeoutMs;
+    const heads = await this.#options.store.heads();
+    this.start();
+    this.#hurry++;
+    try {
+      for (;;) {
+        const { commit, behind } = await this.#behind(heads);
+        if (!behind) return { commit };
+        if (Date.now() > deadline) {
+          throw new WeirError("drain_timeout", `Not everything was committed within ${timeoutMs} ms.`);
+        }
+        const failed = await Promise.race([this.#failed, pause(idleMs)]);
+        if (failed !== undefined) throw failed;
+      }
+    } finally {
+      this.#hurry--;
+    }
+  }
+
+  async #behind(heads: Awaited<ReturnType<LogStore["heads"]>>): Promise<{ commit: number; behind: boolean }> {
+    const sql = await this.#database.connect();
+    try {
+      const offsets = await sql.rows<{ source: string; writer: string; number: number }>(
+        "SELECT source, writer, number::DOUBLE AS number FROM db.weir.offsets",
+      );
+      const { commit } = await sql.row<{ commit: number }>(
+        `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
+      );
+      const reached = new Map(offsets.map(({ source, writer, number }) => [`${source}/${writer}`, number]));
+      const behind = heads.some(({ source, writer, sealed, open }) => {
+        const offset = reached.get(`${source}/${writer}`) ?? 0;
+        return offset < Math.max(sealed, open ?? 0);
+      });
+      return { commit, behind };
+    } finally {
+      sql.close();
+    }
+  }
+
+  async status(): Promise<EngineStatus> {
+    const sql = await this.#database.connect();
+    try {
+      const stored = await readStatus(sql, this.#options.program);
+      const { segments, records, bytes, oldestReceivedUs } = this.#planner.waiting;
+      const oldestMs = oldestReceivedUs === undefined ? 0 : Math.max(0, Date.now() - oldestReceivedUs / 1000);
+      const { known, recent, runs, memoryBytes } = this.#ids.index.stats();
+      return {
+        project: this.#options.program.project,
+        ...stored,
+        lag: { segments, records, bytes, oldestMs },
+        ids: { known, recent, runs, memoryBytes },
+        recordsPerSecond: this.#throughput.perSecond(Date.now()),
+        timings: this.#throughput.timings,
+      };
+    } finally {
+      sql.close();
+    }
+  }
+
+  /** Runs one read-only statement on the state of one commit. See {@link Queries.run} for errors. */
+  query(sql: string, options?: QueryOptions): Promise<QueryResult> {
+    return this.#queries.run(sql, options);
+  }
+
+  verify(): Promise<VerifyReport> {
+    return verifyState(this.#database, this.#lake, this.#options.program);
+  }
+}
+
+const pause = (ms: number): Promise<undefined> =>
+  new Promise((resolve) => setTimeout(() => resolve(undefined), ms));

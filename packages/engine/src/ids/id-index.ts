@@ -1,0 +1,255 @@
+import { IdRun, IdRunWriter, entryBytes } from "./id-run.ts";
+import type { KnownId } from "./id-run.ts";
+import { mergeRuns } from "./merge-runs.ts";
+import { RecentIds } from "./recent-ids.ts";
+import type { IdColumns } from "./recent-ids.ts";
+
+/**
+ * Which ids are known: exact over the whole horizon, with memory of about 1.3 bytes an id and work that grows with
+ * the batch, not with history.
+ *
+ * Ids of the last commits are in memory (`RecentIds`) and in a table that commits with them. When there are enough
+ * they become a sorted run on disk; runs of like size are merged, so that there are few. Newer entries hide older
+ * ones of the same id.
+ *
+ * Of two records with one id the one with the lesser (event time, content hash) counts, whichever came first: the
+ * result depends on the set of records only. Mostly both are the same record sent twice. Where a record that came
+ * later wins, the caller takes the earlier one back (`superseded`).
+ */
+export interface BatchIds extends IdColumns {
+  readonly size: number;
+  /** Row keys of the batch. */
+  readonly row: Float64Array;
+}
+
+export interface Superseded extends KnownId {
+  /** The row of this batch that takes the place. */
+  readonly row: number;
+}
+
+export interface Verdict {
+  /** Rows of the batch that are duplicates. */
+  readonly duplicates: number[];
+  /** Rows of the batch that take the place of one loaded before, with what tells that one. */
+  readonly superseded: Superseded[];
+}
+
+export interface RunInfo {
+  readonly path: string;
+  readonly count: number;
+  readonly newestReceivedUs: number;
+}
+
+/** Runs are merged when this many are of one size class; a class is this many times the one below. */
+const fanIn = 8;
+
+export class IdIndex {
+  readonly #recent = new RecentIds();
+  /** Newest first. */
+  #runs: { run: IdRun; info: RunInfo }[] = [];
+  #batch = 0;
+
+  /** @param newestFirst the runs of the manifest */
+  constructor(newestFirst: readonly RunInfo[]) {
+    this.#runs = newestFirst.map((info) => ({ run: IdRun.open(info.path), info }));
+  }
+
+  get recentCount(): number {
+    return this.#recent.size;
+  }
+
+  stats(): { recent: number; known: number; runs: number; memoryBytes: number } {
+    const known = this.#runs.reduce((total, { run }) => total + run.count, this.#recent.size);
+    const memory = this.#runs.reduce((total, { run }) => total + run.memoryBytes, this.#recent.bytes);
+    return { recent: this.#recent.size, known, runs: this.#runs.length, memoryBytes: memory };
+  }
+
+  /** Loads an id that an earlier process committed; later calls for one id win. */
+  restore(h0: number, h1: number, h2: number, h3: number, time: bigint, content: bigint): void {
+    const entry = this.#recent.find(h0, h1, h2, h3);
+    if (entry >= 0) this.#recent.set(entry, time, content);
+    else this.#recent.add(h0, h1, h2, h3, time, content);
+  }
+
+  /**
+   * Judges a batch and takes its ids in. Must be followed by the commit of the batch: if that fails, this index is
+   * ahead of the state and has to be built anew.
+   */
+  take(ids: BatchIds): Verdict {
+    this.#batch++;
+    const duplicates: number[] = [];
+    const superseded = new Map<number, Superseded>();
+    for (let i = 0; i < ids.size; i++) {
+      const h0 = ids.h0[i] as number;
+      const h1 = ids.h1[i] as number;
+      const h2 = ids.h2[i] as number;
+      const h3 = ids.h3[i] as number;
+      const row = ids.row[i] as number;
+      const entry = this.#recent.find(h0, h1, h2, h3);
+      if (entry >= 0) {
+        this.#meet(entry, ids, i, row, duplicates, superseded);
+        continue;
+      }
+      const known = this.#findInRuns(h0, h1, h2, h3);
+      if (known !== undefined && !isLess(ids, i, known)) {
+        duplicates.push(row);
+        continue;
+      }
+      const added = this.#recent.add(h0, h1, h2, h3, ids.time[i] as bigint, ids.content[i] as bigint);
+      this.#recent.mark(added, this.#batch, row);
+      if (known !== undefined) superseded.set(added, { ...known, row });
+    }
+    return { duplicates, superseded: [...superseded.values()] };
+  }
+
+  /** A record meets a recent entry with its id. */
+  #meet(
+    entry: number,
+    ids: BatchIds,
+    i: number,
+    row: number,
+    duplicates: number[],
+    superseded: Map<number, Superseded>,
+  ): void {
+    const known = { time: this.#recent.timeOf(entry), content: this.#recent.contentOf(entry) };
+    if (!isLess(ids, i, known)) {
+      duplicates.push(row);
+      return;
+    }
+    const rival = this.#recent.rowIn(entry, this.#batch);
+    if (rival >= 0) {
+      // The rival is of this batch and not loaded yet: it just becomes the duplicate. If it took the place of a
+      // loaded record, this one does now.
+      duplicates.push(rival);
+      const place = superseded.get(entry);
+      if (place !== undefined) superseded.set(entry, { ...place, row });
+    } else superseded.set(entry, { ...known, row });
+    this.#recent.set(entry, ids.time[i] as bigint, ids.content[i] as bigint);
+    this.#recent.mark(entry, this.#batch, row);
+  }
+
+  #findInRuns(h0: number, h1: number, h2: number, h3: number): KnownId | undefined {
+    for (const { run } of this.#runs) {
+      if (!run.mayHave(h1, h2, h3)) continue;
+      const known = run.find(h0, h1, h2, h3);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  }
+
+  /** Writes the recent ids as a run. The caller records it, then calls `flushed`. */
+  flush(path: string): void {
+    const { columns, size } = { columns: this.#recent.columns, size: this.#recent.size };
+    const writer = new IdRunWriter(path, size);
+    const order = sortedEntries(columns, size);
+    const out = Buffer.alloc(Math.min(size, 32_768) * entryBytes);
+    let filled = 0;
+    for (const entry of order) {
+      writeEntry(out, filled, columns, entry);
+      filled += entryBytes;
+      if (filled === out.length) {
+        writer.write(out);
+        filled = 0;
+      }
+    }
+    writer.write(out.subarray(0, filled));
+    writer.finish();
+  }
+
+  flushed(info: RunInfo): void {
+    this.#runs.unshift({ run: IdRun.open(info.path), info });
+    this.#recent.clear();
+  }
+
+  /** Neighbouring runs of one size class that should become one, newest first; undefined while there are few. */
+  mergeable(largest: number): RunInfo[] | undefined {
+    const classOf = (count: number): number => Math.floor(Math.log(Math.max(1, count)) / Math.log(fanIn));
+    let start = 0;
+    for (let end = 1; end <= this.#runs.length; end++) {
+      const first = this.#runs[start];
+      const next = this.#runs[end];
+      if (first !== undefined && next !== undefined && classOf(next.run.count) <= classOf(first.run.count))
+        continue;
+      const group = this.#runs.slice(start, end).map(({ info }) => info);
+      const total = group.reduce((sum, info) => sum + info.count, 0);
+      if (group.length >= fanIn && total <= largest) return group;
+      start = end;
+    }
+    return undefined;
+  }
+
+  /** Writes the merge of runs. The caller records it, then calls `merged`. */
+  async merge(group: readonly RunInfo[], path: string): Promise<number> {
+    const paths = new Set(group.map((info) => info.path));
+    const runs = this.#runs.filter(({ info }) => paths.has(info.path)).map(({ run }) => run);
+    const writer = new IdRunWriter(
+      path,
+      group.reduce((sum, info) => sum + info.count, 0),
+    );
+    await mergeRuns(runs, writer);
+    writer.finish();
+    return writer.count;
+  }
+
+  merged(group: readonly RunInfo[], info: RunInfo): void {
+    const paths = new Set(group.map((member) => member.path));
+    const at = this.#runs.findIndex(({ info: { path } }) => paths.has(path));
+    for (const { run, info: old } of this.#runs) if (paths.has(old.path)) run.close();
+    const rest = this.#runs.filter(({ info: { path } }) => !paths.has(path));
+    rest.splice(at, 0, { run: IdRun.open(info.path), info });
+    this.#runs = rest;
+  }
+
+  /** Forgets runs whose every id was received before `us`; returns them. */
+  forgetBefore(us: number): RunInfo[] {
+    const old = this.#runs.filter(({ info }) => info.newestReceivedUs < us);
+    for (const { run } of old) run.close();
+    this.#runs = this.#runs.filter(({ info }) => info.newestReceivedUs >= us);
+    return old.map(({ info }) => info);
+  }
+
+  close(): void {
+    for (const { run } of this.#runs) run.close();
+    this.#runs = [];
+  }
+}
+
+function isLess(ids: BatchIds, i: number, known: KnownId): boolean {
+  const time = ids.time[i] as bigint;
+  return time < known.time || (time === known.time && (ids.content[i] as bigint) < known.content);
+}
+
+function writeEntry(out: Buffer, at: number, columns: IdColumns, entry: number): void {
+  out.writeUInt32LE(columns.h0[entry] as number, at);
+  out.writeUInt32LE(columns.h1[entry] as number, at + 4);
+  out.writeUInt32LE(columns.h2[entry] as number, at + 8);
+  out.writeUInt32LE(columns.h3[entry] as number, at + 12);
+  out.writeBigInt64LE(columns.time[entry] as bigint, at + 16);
+  out.writeBigUInt64LE(columns.content[entry] as bigint, at + 24);
+}
+
+/** Entry numbers in the order of their hashes: sorted as doubles of (h0, entry), then ties put right. */
+function sortedEntries(columns: IdColumns, size: number): Uint32Array {
+  // h0 has 32 bits and an entry number fewer than 21 in practice: together they fit a double's 53.
+  const shift = 2 ** 21;
+  if (size > shift) throw new RangeError(`too many recent ids for one run: ${size}`);
+  const keys = new Float64Array(size);
+  for (let entry = 0; entry < size; entry++) keys[entry] = (columns.h0[entry] as number) * shift + entry;
+  keys.sort();
+  const order = new Uint32Array(size);
+  for (let i = 0; i < size; i++) order[i] = (keys[i] as number) % shift;
+  for (let i = 1; i < size; i++) {
+    for (let j = i; j > 0 && isBefore(columns, order[j] as number, order[j - 1] as number); j--) {
+      [order[j], order[j - 1]] = [order[j - 1] as number, order[j] as number];
+    }
+  }
+  return order;
+}
+
+function isBefore(columns: IdColumns, a: number, b: number): boolean {
+  const difference = (columns.h0[a] as number) - (columns.h0[b] as number);
+  if (difference !== 0) return difference < 0;
+  if (columns.h1[a] !== columns.h1[b]) return (columns.h1[a] as number) < (columns.h1[b] as number);
+  if (columns.h2[a] !== columns.h2[b]) return (columns.h2[a] as number) < (columns.h2[b] as number);
+  return (columns.h3[a] as number) < (columns.h3[b] as number);
+}

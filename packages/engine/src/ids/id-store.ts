@@ -1,0 +1,137 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "@weir/compile";
+import { failpoint } from "@weir/log";
+import type { Sql } from "../database.ts";
+import type { ResolvedSettings } from "../settings.ts";
+import { IdIndex } from "./id-index.ts";
+import type { RunInfo } from "./id-index.ts";
+
+/**
+ * Keeps the id index and the state in step. Run files are immutable and count once the state lists them; a file that
+ * it does not list is left over from a crash and removed at start.
+ */
+export class IdStore {
+  readonly #directory: string;
+  readonly #settings: ResolvedSettings;
+  readonly index: IdIndex;
+  #sequence: number;
+  #merging: Promise<void> | undefined;
+
+  private constructor(directory: string, settings: ResolvedSettings, index: IdIndex, sequence: number) {
+    this.#directory = directory;
+    this.#settings = settings;
+    this.index = index;
+    this.#sequence = sequence;
+  }
+
+  static async open(sql: Sql, directory: string, settings: ResolvedSettings): Promise<IdStore> {
+    mkdirSync(directory, { recursive: true });
+    const runs = await sql.rows<{ path: string; ids: number; newest: number; seq: number }>(
+      `SELECT path, ids::DOUBLE AS ids, newest_received_us::DOUBLE AS newest, seq::DOUBLE AS seq
+       FROM db.weir.id_runs ORDER BY seq DESC`,
+    );
+    const known = new Set(runs.map(({ path }) => path));
+    for (const file of readdirSync(directory)) if (!known.has(file)) rmSync(join(directory, file));
+    const index = new IdIndex(
+      runs.map(({ path, ids, newest }) => ({
+        path: join(directory, path),
+        count: ids,
+        newestReceivedUs: newest,
+      })),
+    );
+    const result = await sql.stream(
+      `SELECT h0, h1, h2, h3, t, content FROM db.weir.id_recent ORDER BY "commit"`,
+    );
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (chunk === null || chunk.rowCount === 0) break;
+      const vectors = [0, 1, 2, 3, 4, 5].map((i) => chunk.getColumnVector(i));
+      const word = (column: number, row: number): number => vectors[column]?.getItem(row) as number;
+      for (let i = 0; i < chunk.rowCount; i++) {
+        const time = vectors[4]?.getItem(i) as bigint;
+        index.restore(word(0, i), word(1, i), word(2, i), word(3, i), time, vectors[5]?.getItem(i) as bigint);
+      }
+    }
+    const { seq } = await sql.row<{ seq: number }>(
+      `SELECT greatest(coalesce((SELECT max(seq) FROM db.weir.id_runs), 0),
+         coalesce((SELECT value::UBIGINT FROM db.weir.meta WHERE key = 'id_sequence'), 0))::DOUBLE AS seq`,
+    );
+    return new IdStore(directory, settings, index, seq);
+  }
+
+  /** Between commits: moves recent ids to a run when there are enough, and starts a merge when there are enough runs. */
+  async maintain(sql: Sql, newestReceivedUs: number): Promise<void> {
+    if (this.index.recentCount >= this.#settings.recentIds) await this.#flush(sql, newestReceivedUs);
+    await this.#forget(sql, newestReceivedUs);
+  }
+
+  async #flush(sql: Sql, newestReceivedUs: number): Promise<void> {
+    const name = this.#nextName();
+    const count = this.index.recentCount;
+    this.index.flush(join(this.#directory, name));
+    failpoint("engine.ids.flushed");
+    await sql.run(`BEGIN;
+      INSERT INTO db.weir.id_runs VALUES (${text(name)}, ${count}, ${newestReceivedUs}, ${this.#sequence});
+      DELETE FROM db.weir.id_recent;
+      COMMIT`);
+    this.index.flushed({ path: join(this.#directory, name), count, newestReceivedUs });
+  }
+
+  /** Merges runs in the background. `exclusive` runs a step while no commit does. */
+  startMerge(sql: Sql, exclusive: (step: () => Promise<void>) => Promise<void>): void {
+    if (this.#merging !== undefined) return;
+    const group = this.index.mergeable(this.#settings.largestRun);
+    if (group === undefined) return;
+    this.#merging = this.#merge(sql, group, exclusive).finally(() => {
+      this.#merging = undefined;
+    });
+  }
+
+  /** The merge in progress, to be awaited before closing; rejects if it failed. */
+  get merging(): Promise<void> | undefined {
+    return this.#merging;
+  }
+
+  async #merge(
+    sql: Sql,
+    group: readonly RunInfo[],
+    exclusive: (step: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const name = this.#nextName();
+    const path = join(this.#directory, name);
+    const count = await this.index.merge(group, path);
+    failpoint("engine.ids.merged");
+    const newest = Math.max(...group.map((info) => info.newestReceivedUs));
+    const old = group.map((info) => text(info.path.slice(this.#directory.length + 1))).join(", ");
+    await exclusive(async () => {
+      // The merged run takes the place of its newest member, so that order of age stays order of `seq`.
+      await sql.run(`BEGIN;
+        INSERT INTO db.weir.id_runs SELECT ${text(name)}, ${count}, ${newest}, max(seq) FROM db.weir.id_runs WHERE path IN (${old});
+        DELETE FROM db.weir.id_runs WHERE path IN (${old});
+        COMMIT`);
+      this.index.merged(group, { path, count, newestReceivedUs: newest });
+    });
+    for (const info of group) rmSync(info.path, { force: true });
+  }
+
+  async #forget(sql: Sql, newestReceivedUs: number): Promise<void> {
+    const old = this.index.forgetBefore(newestReceivedUs - this.#settings.dedupHorizonUs);
+    for (const { path } of old) {
+      await sql.run(
+        `DELETE FROM db.weir.id_runs WHERE path = ${text(path.slice(this.#directory.length + 1))}`,
+      );
+      rmSync(path, { force: true });
+    }
+  }
+
+  #nextName(): string {
+    this.#sequence++;
+    return `${String(this.#sequence).padStart(10, "0")}.ids`;
+  }
+
+  async close(): Promise<void> {
+    await this.#merging?.catch(() => undefined);
+    this.index.close();
+  }
+}

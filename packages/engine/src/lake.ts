@@ -1,0 +1,104 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { crc32 } from "node:zlib";
+import { WeirError } from "@weir/contract";
+import type { Sql } from "./database.ts";
+import { text } from "@weir/compile";
+
+/** A file of the lake as the manifest knows it. Paths are relative to the lake. */
+export interface LakeFile {
+  readonly zone: "raw" | "clean" | "quarantine";
+  /** Source (raw), contract (clean) or nothing. */
+  readonly name: string;
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly crc32: number;
+  /** Event times of clean, receipt of raw and quarantine; SQL timestamps. */
+  readonly minTime: string;
+  readonly maxTime: string;
+}
+
+/**
+ * Directory of Parquet files. A file gets its name from the batch, so a batch that runs again after a crash writes
+ * the same names; it is written aside, made durable and renamed, and counts only once a commit lists it.
+ */
+export class Lake {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  path(file: string): string {
+    return join(this.root, file);
+  }
+
+  /**
+   * Writes a query's rows as Parquet.
+   *
+   * zstd level 1: 531K raw events/s and 0.28 bytes a byte, against 322K and 0.30 at the default level 3, 547K and
+   * 0.56 with snappy (200,000 events of 1 KB, one thread).
+   */
+  async write(sql: Sql, query: string, file: Omit<LakeFile, "rows" | "bytes" | "crc32">): Promise<LakeFile> {
+    const path = this.path(file.path);
+    const aside = `${path}.tmp`;
+    mkdirSync(dirname(path), { recursive: true });
+    const { Count } = await sql.row<{ Count: string }>(
+      `COPY (${query}) TO ${text(aside)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)`,
+    );
+    const { bytes, checksum } = seal(aside, path);
+    return { ...file, rows: Number(Count), bytes, crc32: checksum };
+  }
+
+  /** Makes directory entries durable; before the commit that lists the files. */
+  syncDirectories(files: readonly LakeFile[]): void {
+    const directories = new Set<string>();
+    for (const file of files) {
+      for (let at = dirname(this.path(file.path)); relative(this.root, at) !== ""; at = dirname(at))
+        directories.add(at);
+    }
+    directories.add(this.root);
+    for (const directory of directories) syncFile(directory);
+  }
+
+  /** @throws WeirError `lake_file_damaged` */
+  check(file: Pick<LakeFile, "path" | "bytes" | "crc32">): void {
+    const path = this.path(file.path);
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(path);
+    } catch (error) {
+      throw new WeirError("lake_file_damaged", "A file of the manifest cannot be read.", {
+        where: path,
+        cause: error,
+      });
+    }
+    if (bytes.length !== file.bytes || crc32(bytes) !== file.crc32) {
+      throw new WeirError("lake_file_damaged", "A file of the manifest has other bytes than were written.", {
+        where: path,
+      });
+    }
+  }
+}
+
+function seal(aside: string, path: string): { bytes: number; checksum: number } {
+  syncFile(aside);
+  const checksum = crc32(readFileSync(aside));
+  const bytes = statSync(aside).size;
+  renameSync(aside, path);
+  return { bytes, checksum };
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export const manifestValues = (file: LakeFile, commit: number): string =>
+  `(${text(file.zone)}, ${text(file.name)}, ${text(file.path)}, ${commit}, ${file.rows}, ${file.bytes}, ${file.crc32}, ` +
+  `${text(file.minTime)}, ${text(file.maxTime)})`;

@@ -1,0 +1,106 @@
+import { WeirError } from "@weir/contract";
+import { text } from "@weir/compile";
+import type { JsonValue } from "./database.ts";
+import type { Queries } from "./query.ts";
+
+export interface QuarantineFilter {
+  readonly source?: string;
+  readonly contract?: string;
+  readonly reason?: string;
+  /** Default 100, at most 10,000. */
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+/** A record that failed, and why. */
+export interface QuarantinedRecord {
+  /** `<source>/<writer>/<segment number>/<line>`. */
+  readonly id: string;
+  readonly source: string;
+  /** SQL timestamp, UTC. */
+  readonly receivedAt: string;
+  /** The contract that rejected it; null where none was found. */
+  readonly contract: string | null;
+  /** The name that it was sent under. */
+  readonly sent: string | null;
+  readonly reason: string;
+  readonly detail: string | null;
+  /** Every violation of the contract: pointer, keyword, expected, found. */
+  readonly violations: JsonValue;
+  /** The record, if it could be read; */
+  readonly text: string | null;
+  /** otherwise its bytes. */
+  readonly base64: string | null;
+}
+
+const columns = "id, source, received_at, contract, sent, reason, detail, violations, text, base64";
+
+/** The records that failed. */
+export class Quarantine {
+  readonly #queries: Queries;
+
+  constructor(queries: Queries) {
+    this.#queries = queries;
+  }
+
+  /** Newest first. */
+  async list(filter: QuarantineFilter = {}): Promise<QuarantinedRecord[]> {
+    const { source, contract, reason, limit = 100, offset = 0 } = filter;
+    const conditions = [
+      ...(source === undefined ? [] : [`source = ${text(source)}`]),
+      ...(contract === undefined ? [] : [`(contract = ${text(contract)} OR sent = ${text(contract)})`]),
+      ...(reason === undefined ? [] : [`reason = ${text(reason)}`]),
+    ];
+    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+    const most = Math.min(Math.max(0, Math.trunc(limit)), 10_000);
+    const { rows } = await this.#queries.run(
+      `SELECT ${columns} FROM quarantine ${where} ORDER BY received_at DESC, id LIMIT ${most} OFFSET ${Math.max(0, Math.trunc(offset))}`,
+    );
+    return rows.map(recordOf);
+  }
+
+  /** @throws WeirError `not_found` */
+  async show(id: string): Promise<QuarantinedRecord> {
+    const { rows } = await this.#queries.run(`SELECT ${columns} FROM quarantine WHERE id = ${text(id)}`);
+    const [row] = rows;
+    if (row === undefined) {
+      throw new WeirError("not_found", "There is no quarantined record with this id.", {
+        where: id,
+        remedy: "`weir quarantine list` shows the ids.",
+      });
+    }
+    return recordOf(row);
+  }
+
+  /** Number of records by source, contract and reason. */
+  async summary(): Promise<{ source: string; contract: string | null; reason: string; records: number }[]> {
+    const { rows } = await this.#queries.run(
+      `SELECT source, coalesce(contract, sent), reason, count(*)::DOUBLE FROM quarantine GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3`,
+    );
+    return rows.map(([source, contract, reason, records]) => ({
+      source: asText(source) ?? "",
+      contract: asText(contract),
+      reason: asText(reason) ?? "",
+      records: Number(records),
+    }));
+  }
+}
+
+const asText = (value: JsonValue | undefined): string | null => (typeof value === "string" ? value : null);
+
+function recordOf(row: JsonValue[]): QuarantinedRecord {
+  const [id, source, receivedAt, contract, sent, reason, detail, violations, body, base64] = row.map(asText);
+  return {
+    id: id ?? "",
+    source: source ?? "",
+    receivedAt: receivedAt ?? "",
+    contract: contract ?? null,
+    sent: sent ?? null,
+    reason: reason ?? "",
+    detail: detail ?? null,
+    violations:
+      violations === null || violations === undefined ? null : (JSON.parse(violations) as JsonValue),
+    text: body ?? null,
+    base64: base64 ?? null,
+  };
+}

@@ -1,0 +1,67 @@
+import type { LogStore, SegmentRef } from "@weir/log";
+import type { Sql } from "./database.ts";
+import type { ResolvedSettings } from "./settings.ts";
+
+const page = 1_024;
+
+/**
+ * Removes consumed segments from the log, oldest first: those received longer ago than the retention, and however
+ * young, those past the bytes that consumed segments may take. What is not committed is never removed.
+ */
+export class LogRetention {
+  readonly #store: LogStore;
+  readonly #settings: ResolvedSettings;
+  /** Consumed segments that are still there, by stream, oldest first. */
+  readonly #kept = new Map<string, SegmentRef[]>();
+  #bytes = 0;
+
+  constructor(store: LogStore, settings: ResolvedSettings) {
+    this.#store = store;
+    this.#settings = settings;
+  }
+
+  /** Finds the consumed segments that an earlier process left. */
+  async recover(sql: Sql): Promise<void> {
+    const offsets = await sql.rows<{ source: string; writer: string; number: number }>(
+      "SELECT source, writer, number::DOUBLE AS number FROM db.weir.offsets",
+    );
+    for (const { source, writer, number } of offsets) {
+      for (let after = 0; after < number;) {
+        const refs = await this.#store.sealedAfter(source, writer, after, page);
+        const consumed = refs.filter((ref) => ref.number <= number);
+        this.consumed(consumed);
+        if (consumed.length < page) break;
+        after = consumed.at(-1)?.number ?? number;
+      }
+    }
+  }
+
+  /** Takes note of segments that a commit consumed. */
+  consumed(refs: readonly SegmentRef[]): void {
+    for (const ref of refs) {
+      const key = `${ref.source}/${ref.writer}`;
+      const stream = this.#kept.get(key);
+      if (stream === undefined) this.#kept.set(key, [ref]);
+      else stream.push(ref);
+      this.#bytes += ref.bytes;
+    }
+  }
+
+  get keptBytes(): number {
+    return this.#bytes;
+  }
+
+  async run(nowMs: number): Promise<void> {
+    const before = (nowMs - this.#settings.logRetentionMs) * 1000;
+    for (const stream of this.#kept.values()) {
+      let last: SegmentRef | undefined;
+      for (let first = stream[0]; first !== undefined; first = stream[0]) {
+        if (first.lastReceivedUs >= before && this.#bytes <= this.#settings.logRetentionBytes) break;
+        last = first;
+        stream.shift();
+        this.#bytes -= first.bytes;
+      }
+      if (last !== undefined) await this.#store.remove(last);
+    }
+  }
+}

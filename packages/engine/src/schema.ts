@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { WeirError } from "@weir/contract";
+import type { Sql } from "./database.ts";
+
+/** Version of the layout below. A state file of another version is refused, never guessed at. */
+const layout = "1";
+
+/**
+ * What the engine keeps, all in one DuckDB file and changed only by commits:
+ *
+ *   plans      batches that were planned and may not be committed yet: a restart runs exactly these ranges again
+ *   offsets    the last segment consumed of each stream
+ *   commits    one row a commit
+ *   counts     conservation: running totals by source and contract
+ *   commit_counts   the same for each commit (kept for 30 days)
+ *   files      the manifest: every file of the lake that counts
+ *   superseded records of the clean zone that another record with the same id took the place of
+ *   id_recent, id_runs   see ids/id-index.ts
+ *   tables     which definition each table's state was built by
+ */
+const statements = [
+  `CREATE SCHEMA IF NOT EXISTS db.weir`,
+  `CREATE SCHEMA IF NOT EXISTS db.state`,
+  `CREATE TABLE IF NOT EXISTS db.weir.meta (key VARCHAR PRIMARY KEY, value VARCHAR)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.plans (batch UBIGINT, source VARCHAR, writer VARCHAR, first_number UBIGINT, last_number UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.offsets (source VARCHAR, writer VARCHAR, number UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.commits ("commit" UBIGINT, committed_at TIMESTAMP, segments UBIGINT, records UBIGINT, newest_received_us BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.counts (source VARCHAR, contract VARCHAR, received BIGINT, loaded BIGINT, duplicate BIGINT, quarantined BIGINT, suppressed BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.commit_counts ("commit" UBIGINT, source VARCHAR, contract VARCHAR, received BIGINT, loaded BIGINT, duplicate BIGINT, quarantined BIGINT, suppressed BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.files (zone VARCHAR, name VARCHAR, path VARCHAR, "commit" UBIGINT, "rows" UBIGINT, bytes UBIGINT, crc32 UBIGINT, min_time TIMESTAMP, max_time TIMESTAMP)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.superseded (contract VARCHAR, id VARCHAR, content UBIGINT, "commit" UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.id_recent (h0 UINTEGER, h1 UINTEGER, h2 UINTEGER, h3 UINTEGER, t BIGINT, content UBIGINT, "commit" UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.id_runs (path VARCHAR, ids UBIGINT, newest_received_us BIGINT, seq UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,
+];
+
+/** Creates what is missing and gives the file's salt for ids. @throws WeirError `state_version` */
+export async function prepareSchema(sql: Sql): Promise<{ salt: string }> {
+  for (const statement of statements) await sql.run(statement);
+  await sql.run(`INSERT INTO db.weir.meta VALUES ('layout', '${layout}'),
+    ('salt', '${randomBytes(16).toString("hex")}') ON CONFLICT DO NOTHING`);
+  const meta = await sql.rows<{ key: string; value: string }>("SELECT key, value FROM db.weir.meta");
+  const found = new Map(meta.map(({ key, value }) => [key, value]));
+  if (found.get("layout") !== layout) {
+    throw new WeirError(
+      "state_version",
+      `The state file has layout ${found.get("layout")}; this Weir needs ${layout}.`,
+    );
+  }
+  return { salt: found.get("salt") ?? "" };
+}

@@ -1,0 +1,52 @@
+import { availableParallelism, totalmem } from "node:os";
+import type { Duration } from "@weir/contract";
+import { durationMs } from "@weir/contract";
+
+/** What a project may say about its engine. Every bound of the engine is here. */
+export interface EngineSettings {
+  /** Longest time that records wait for a commit while others come in. Default 1 s. */
+  readonly commitAge?: Duration;
+  /** A batch is closed at this size of log, in bytes. Default 128 MB. */
+  readonly batchBytes?: number;
+  /** Threads of DuckDB. Default: the machine's. */
+  readonly threads?: number;
+  /** Memory of DuckDB, such as "4GB". Default: half of the machine's. */
+  readonly memoryLimit?: string;
+  /** How long an id is remembered, by time of receipt. Default 30 days. */
+  readonly dedupHorizon?: Duration;
+  /** How long consumed segments stay in the log. Default 48 h. */
+  readonly logRetention?: Duration;
+  /** How many bytes of consumed segments stay in the log at most, however young. Default 10 GB. */
+  readonly logRetentionBytes?: number;
+}
+
+export interface ResolvedSettings {
+  readonly commitAgeMs: number;
+  readonly batchBytes: number;
+  readonly batchRecords: number;
+  readonly threads: number;
+  readonly memoryLimit: string;
+  readonly dedupHorizonUs: number;
+  readonly logRetentionMs: number;
+  readonly logRetentionBytes: number;
+  /** Recent ids become a run at this number. */
+  readonly recentIds: number;
+  /** Runs are not merged past this number of ids. */
+  readonly largestRun: number;
+}
+
+export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings {
+  const half = Math.max(512, Math.floor(totalmem() / 2 / 1_048_576));
+  return {
+    commitAgeMs: durationMs(settings.commitAge ?? "1s"),
+    batchBytes: settings.batchBytes ?? 128 * 1_048_576,
+    batchRecords: 500_000,
+    threads: settings.threads ?? availableParallelism(),
+    memoryLimit: settings.memoryLimit ?? `${half}MB`,
+    dedupHorizonUs: durationMs(settings.dedupHorizon ?? "30d") * 1000,
+    logRetentionMs: durationMs(settings.logRetention ?? "48h"),
+    logRetentionBytes: settings.logRetentionBytes ?? 10 * 1_073_741_824,
+    recentIds: 1 << 20,
+    largestRun: 1 << 29,
+  };
+}

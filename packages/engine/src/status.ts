@@ -1,0 +1,103 @@
+import type { Program } from "@weir/compile";
+import { ident } from "@weir/compile";
+import type { Committed } from "./commit.ts";
+import type { Sql } from "./database.ts";
+
+export interface OutcomeStatus extends Record<string, string | number> {
+  source: string;
+  contract: string;
+  received: number;
+  loaded: number;
+  duplicate: number;
+  quarantined: number;
+  suppressed: number;
+}
+
+export interface EngineStatus {
+  readonly project: string;
+  /** Number of the last commit; 0 before the first. */
+  readonly commit: number;
+  /** ISO 8601, UTC. */
+  readonly committedAt: string | null;
+  /** What is sealed in the log and not committed. */
+  readonly lag: {
+    readonly segments: number;
+    readonly records: number;
+    readonly bytes: number;
+    readonly oldestMs: number;
+  };
+  /** Committed records by source and contract; received = loaded + duplicate + quarantined + suppressed. */
+  readonly counts: readonly OutcomeStatus[];
+  readonly tables: readonly { readonly name: string; readonly kind: string; readonly rows: number }[];
+  readonly ids: {
+    readonly known: number;
+    readonly recent: number;
+    readonly runs: number;
+    readonly memoryBytes: number;
+  };
+  readonly lake: readonly {
+    readonly zone: string;
+    readonly files: number;
+    readonly rows: number;
+    readonly bytes: number;
+  }[];
+  /** Over the commits of the last 10 seconds. */
+  readonly recordsPerSecond: number;
+  /** Of the last commit, in ms. */
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+/** The part of the status that the state file holds. */
+export async function readStatus(
+  sql: Sql,
+  program: Program,
+): Promise<Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake">> {
+  const { commit, at } = await sql.row<{ commit: number; at: string | null }>(
+    `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit", strftime(max(committed_at), '%Y-%m-%dT%H:%M:%S.%gZ') AS at
+     FROM db.weir.commits`,
+  );
+  const counts = await sql.rows<OutcomeStatus>(
+    `SELECT source, contract, received::DOUBLE AS received, loaded::DOUBLE AS loaded, duplicate::DOUBLE AS duplicate,
+       quarantined::DOUBLE AS quarantined, suppressed::DOUBLE AS suppressed
+     FROM db.weir.counts ORDER BY source, contract`,
+  );
+  const lake = await sql.rows<{ zone: string; files: number; rows: number; bytes: number }>(
+    `SELECT zone, count(*)::DOUBLE AS files, sum("rows")::DOUBLE AS "rows", sum(bytes)::DOUBLE AS bytes
+     FROM db.weir.files GROUP BY zone ORDER BY zone`,
+  );
+  const tables = [];
+  for (const { name, kind } of program.tables) {
+    const { rows } = await sql.row<{ rows: number }>(
+      `SELECT count(*)::DOUBLE AS "rows" FROM db.state.${ident(name)}`,
+    );
+    tables.push({ name, kind, rows });
+  }
+  return { commit, committedAt: at, counts, tables, lake };
+}
+
+const spanMs = 10_000;
+
+/** Records committed per second over the last ten seconds. */
+export class Throughput {
+  #commits: { at: number; records: number }[] = [];
+  #last: Committed | undefined;
+
+  note(committed: Committed, nowMs: number): void {
+    this.#commits.push({ at: nowMs, records: committed.records });
+    this.#last = committed;
+    this.#trim(nowMs);
+  }
+
+  get timings(): Readonly<Record<string, number>> {
+    return this.#last?.timings ?? {};
+  }
+
+  perSecond(nowMs: number): number {
+    this.#trim(nowMs);
+    return this.#commits.reduce((sum, { records }) => sum + records, 0) / (spanMs / 1000);
+  }
+
+  #trim(nowMs: number): void {
+    this.#commits = this.#commits.filter(({ at }) => at > nowMs - spanMs);
+  }
+}

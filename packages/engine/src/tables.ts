@@ -1,0 +1,72 @@
+import type { Program, TableProgram } from "@weir/compile";
+import { ident, text } from "@weir/compile";
+import type { Sql } from "./database.ts";
+import { cleanHistory, manifestPaths } from "./history.ts";
+import type { Lake } from "./lake.ts";
+
+/** Files of the clean zone that a table is built from at a time. */
+const filesAChunk = 16;
+
+/**
+ * Brings the stored tables in line with the program, in one transaction: a table that is new or defined otherwise
+ * than before is built from the clean zone, one that is gone is dropped. Gives the names of those that were built.
+ */
+export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<string[]> {
+  const stored = await sql.rows<{ name: string; hash: string; state: string[] }>(
+    "SELECT name, hash, state_tables AS state FROM db.weir.tables",
+  );
+  const current = new Map(stored.map((table) => [table.name, table]));
+  const wanted = new Map(program.tables.map((table) => [table.name, table]));
+  const stale = stored.filter(({ name, hash }) => wanted.get(name)?.hash !== hash);
+  const missing = program.tables.filter(({ name, hash }) => current.get(name)?.hash !== hash);
+  if (stale.length === 0 && missing.length === 0) return [];
+  await sql.run("BEGIN");
+  try {
+    for (const table of stale) {
+      for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
+      await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
+    }
+    for (const table of missing) await buildTable(sql, lake, program, table);
+    await sql.run("COMMIT");
+  } catch (error) {
+    await sql.run("ROLLBACK");
+    throw error;
+  }
+  return missing.map(({ name }) => name);
+}
+
+async function buildTable(sql: Sql, lake: Lake, program: Program, table: TableProgram): Promise<void> {
+  for (const statement of table.create) await sql.run(statement.sql);
+  const state = table.stateTables.map(text).join(", ");
+  await sql.run(`INSERT INTO db.weir.tables VALUES (${text(table.name)}, ${text(table.hash)}, [${state}]);
+    SET VARIABLE weir_commit = (SELECT coalesce(max("commit"), 0)::UBIGINT FROM db.weir.commits)`);
+  await feedHistory(sql, lake, program, table);
+}
+
+/**
+ * Runs a table's statements over the whole clean zone, some files at a time; the order does not matter.
+ *
+ * @param table its state tables exist and are empty
+ */
+export async function feedHistory(
+  sql: Sql,
+  lake: Lake,
+  program: Program,
+  table: TableProgram,
+): Promise<void> {
+  const contracts = program.contracts.filter(({ contract }) => table.from.includes(contract.name));
+  for (const contract of contracts) {
+    const paths = await manifestPaths(sql, "clean", contract.contract.name);
+    for (let at = 0; at < paths.length; at += filesAChunk) {
+      for (const other of contracts) {
+        const query =
+          other === contract
+            ? await cleanHistory(sql, lake, contract, paths.slice(at, at + filesAChunk))
+            : other.emptyClean;
+        await sql.run(`CREATE OR REPLACE TEMP VIEW ${ident(`fresh_${other.contract.name}`)} AS ${query}`);
+      }
+      await sql.run(table.events.sql);
+      for (const statement of table.merge) await sql.run(statement.sql);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { existsSync } from "node:fs";
+import type { ContractProgram, Program } from "@weir/compile";
+import { ident, text } from "@weir/compile";
+import type { Sql } from "./database.ts";
+import type { Lake } from "./lake.ts";
+
+/**
+ * What users query: a view a contract, a view a table, `raw` and `quarantine`.
+ *
+ * Views over Parquet read the files that a variable lists, and the variable is set from the manifest within the
+ * query's transaction: a query sees exactly the commits that its tables show, not what happens to lie on disk.
+ */
+const rawColumns: readonly [string, string][] = [
+  ["writer", "VARCHAR"],
+  ["number", "UBIGINT"],
+  ["line", "UINTEGER"],
+  ["received_at", "TIMESTAMP"],
+  ["contract", "VARCHAR"],
+  ["keys", "INTEGER"],
+  ["nulls", "INTEGER"],
+  ["error", "VARCHAR"],
+  ["text", "VARCHAR"],
+];
+
+const quarantineColumns: readonly [string, string][] = [
+  ["source", "VARCHAR"],
+  ["writer", "VARCHAR"],
+  ["number", "UBIGINT"],
+  ["line", "UINTEGER"],
+  ["received_at", "TIMESTAMP"],
+  ["contract", "VARCHAR"],
+  ["sent", "VARCHAR"],
+  ["reason", "VARCHAR"],
+  ["detail", "VARCHAR"],
+  ["violations", "VARCHAR"],
+  ["text", "VARCHAR"],
+  ["base64", "VARCHAR"],
+];
+
+/** A view over files: its name, where its manifest entries are, and a file that gives it columns when it has none. */
+export interface FileView {
+  readonly name: string;
+  readonly zone: string;
+  /** The manifest's name; undefined for all of the zone. */
+  readonly entries: string | undefined;
+  readonly emptyPath: string;
+}
+
+const variableOf = (view: string): string => `weir_files_${view}`;
+
+const emptyQuery = (columns: readonly (readonly [string, string])[]): string =>
+  `SELECT ${columns.map(([name, type]) => `NULL::${type} AS ${ident(name)}`).join(", ")} WHERE FALSE`;
+
+/** Creates every view of the program and drops those of programs before it. */
+export async function createViews(sql: Sql, lake: Lake, program: Program): Promise<FileView[]> {
+  const old = await sql.rows<{ name: string }>(
+    "SELECT view_name AS name FROM duckdb_views() WHERE database_name = 'db' AND schema_name = 'main' AND NOT internal",
+  );
+  for (const { name } of old) await sql.run(`DROP VIEW db.main.${ident(name)}`);
+  const views: FileView[] = [];
+  const fileView = async (view: FileView, empty: string, query: string): Promise<void> => {
+    if (!existsSync(lake.path(view.emptyPath))) {
+      await lake.write(sql, empty, {
+        zone: "clean",
+        name: "",
+        path: view.emptyPath,
+        minTime: "",
+        maxTime: "",
+      });
+    }
+    await setFiles(sql, lake, view);
+    await sql.run(`CREATE VIEW db.main.${ident(view.name)} AS ${query}`);
+    views.push(view);
+  };
+  const read = (name: string): string =>
+    `read_parquet(getvariable(${text(variableOf(name))}), union_by_name = true, hive_partitioning = false`;
+  for (const contract of program.contracts) {
+    const { name } = contract.contract;
+    const emptyPath = `clean/${name}/_columns-${hashOf(contract)}.parquet`;
+    await fileView(
+      { name, zone: "clean", entries: name, emptyPath },
+      contract.emptyClean,
+      cleanView(contract, `${read(name)})`),
+    );
+  }
+  await fileView(
+    { name: "raw", zone: "raw", entries: undefined, emptyPath: "raw/_columns-1.parquet" },
+    emptyQuery(rawColumns),
+    `SELECT split_part(split_part(filename, '/raw/', -1), '/', 1) AS source, * EXCLUDE (filename) FROM ${read("raw")}, filename = true)`,
+  );
+  await fileView(
+    {
+      name: "quarantine",
+      zone: "quarantine",
+      entries: undefined,
+      emptyPath: "quarantine/_columns-1.parquet",
+    },
+    emptyQuery(quarantineColumns),
+    `SELECT source || '/' || writer || '/' || number || '/' || line AS id, * FROM ${read("quarantine")})`,
+  );
+  for (const table of program.tables)
+    await sql.run(`CREATE VIEW db.main.${ident(table.name)} AS ${table.view}`);
+  return views;
+}
+
+function cleanView(contract: ContractProgram, source: string): string {
+  const { id, name } = contract.contract;
+  const columns = contract.columns.map(
+    (column) => `${ident(column.name)}::${column.type} AS ${ident(column.name)}`,
+  );
+  return `SELECT ${columns.join(", ")} FROM ${source} c WHERE NOT EXISTS (
+    SELECT 1 FROM db.weir.superseded x
+    WHERE x.contract = ${text(name)} AND x.id = c.${ident(id)}::VARCHAR AND x.content = c._content)`;
+}
+
+/** Lets a view read the files of the manifest, as this transaction sees it. */
+export async function setFiles(sql: Sql, lake: Lake, view: FileView): Promise<void> {
+  const entries = view.entries === undefined ? "" : `AND name = ${text(view.entries)}`;
+  const root = text(`${lake.root}/`);
+  await sql.run(`SET VARIABLE ${variableOf(view.name)} = (
+    SELECT list_concat([${text(lake.path(view.emptyPath))}], coalesce(list(${root} || path ORDER BY "commit", path), []))
+    FROM db.weir.files WHERE zone = ${text(view.zone)} ${entries})`);
+}
+
+function hashOf(contract: ContractProgram): string {
+  let hash = 0;
+  for (const character of contract.emptyClean) hash = (Math.imul(hash, 31) + character.charCodeAt(0)) >>> 0;
+  return hash.toString(16);
+}
