@@ -131,7 +131,6 @@ export class Engine {
       await retention.recover(commitSql);
       return new Engine({
         options,
-        settings,
         database,
         lake,
         planner,
