@@ -5,16 +5,8 @@ import { expect, test } from "vitest";
 import { directoryStore } from "./directory.ts";
 import type { FileSystem } from "./file-system.ts";
 import { realFileSystem } from "./file-system.ts";
-import {
-  allSealed,
-  batch,
-  codeOf,
-  fileNames,
-  readStream,
-  readTexts,
-  temporaryDirectory,
-  until,
-} from "./records.fixture.ts";
+import { allSealed, batch, codeOf, fileNames, readStream, readTexts, until } from "./records.fixture.ts";
+import { temporaryDirectory } from "./temporary-directory.fixture.ts";
 
 const free = { minFreeBytes: 0 };
 
@@ -142,9 +134,9 @@ test("markers are log lines: groups and the seal, with the sums of what they spe
     '1\t1700000000000000\tview@1.0.0\t1\t0\t\t{"a":1}\n' +
       '2\t1700000000000000\tview@1.0.0\t1\t0\t\t{"b":2}\n' +
       "0\t1700000000000000\t#group\t0\t0\t\t" +
-      '{"records":2,"bytes":86,"crc32":991628760,"firstReceivedUs":1700000000000000,"lastReceivedUs":1700000000000000}\n' +
+      '{"records":2,"bytes":86,"crc32":991628760,"firstReceivedUs":1700000000000000,"lastReceivedUs":1700000000000000,"check":3883319023}\n' +
       "0\t1700000000000000\t#seal\t0\t0\t\t" +
-      '{"records":2,"bytes":229,"crc32":2122194082,"firstReceivedUs":1700000000000000,"lastReceivedUs":1700000000000000}\n',
+      '{"records":2,"bytes":248,"crc32":1666490449,"firstReceivedUs":1700000000000000,"lastReceivedUs":1700000000000000,"check":639704084}\n',
   );
 });
 

@@ -33,7 +33,7 @@
  * If a bad group has a complete one behind it, it had been acknowledged: no crash does that, but a broken disk can.
  * Then everything from the bad group on is set aside in a `.damaged` file, and the event and counter say so.
  */
-import { readdir, rename } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { DiskBound } from "./disk-bound.ts";
 import { failpoint } from "./failpoint.ts";
@@ -43,8 +43,7 @@ import { listSegments, makeDirectory, readFloor, removeFile, segmentPath, writeF
 import { acquireLock, defaultLeaseMs } from "./lock.ts";
 import type { StreamName } from "./position.ts";
 import { checkNames, isName } from "./position.ts";
-import type { Recovered } from "./recover.ts";
-import { recoverSegment } from "./recover.ts";
+import { recoverStream } from "./recover-stream.ts";
 import { describeSegment, hasGroup, verifySegment } from "./sealed-segment.ts";
 import { DirectorySegmentWriter } from "./segment-writer.ts";
 import type { LogEvent, LogStore, SegmentHead, SegmentRef, SegmentWriter } from "./store.ts";
@@ -117,8 +116,7 @@ class DirectoryStore implements LogStore {
         tell({ kind: "lock_taken_over", message: `process ${pid}, which wrote here before, is dead` });
       });
       try {
-        const recovered: [number, Recovered][] = [];
-        const number = await this.#recover(directory, (...one) => recovered.push(one));
+        const { next: number, recovered } = await recoverStream(files, directory, tell);
         const limits = { ...this.#options, retryMs };
         const bound = (pendingBytes: () => number) => {
           return new DiskBound(directory, limits, pendingBytes, (full) => {
@@ -129,7 +127,7 @@ class DirectoryStore implements LogStore {
         };
         const start = { ...stream, directory, number, lock, bound };
         const opened = new DirectorySegmentWriter(start, files, limits);
-        for (const one of recovered) opened.recovered(...one);
+        for (const [number, one] of recovered) opened.recovered(number, one);
         await opened.ready();
         return opened;
       } catch (error) {
@@ -137,30 +135,6 @@ class DirectoryStore implements LogStore {
         throw error;
       }
     });
-  }
-
-  /** Seals what a crash left open, deletes what a removal left behind. Returns the next free number. */
-  async #recover(directory: string, done: (number: number, recovered: Recovered) => void): Promise<number> {
-    const { files } = this.#internals;
-    const floor = await readFloor(directory);
-    const { sealed, open, leftovers } = await listSegments(directory);
-    for (const path of leftovers) await removeFile(path);
-    for (const number of sealed) if (number <= floor) await removeFile(segmentPath(directory, number, "seg"));
-    let next = Math.max(floor, sealed.at(-1) ?? 0) + 1;
-    const taken = new Set(sealed);
-    for (const found of open) {
-      let number = found;
-      // Copying or restoring files by hand can do this; no crash can. Twice the same records do no harm.
-      if (found <= floor || taken.has(found) || found > next) {
-        number = next;
-        await rename(segmentPath(directory, found, "open"), segmentPath(directory, number, "open"));
-        await files.syncDirectory(directory);
-      }
-      const recovered = await recoverSegment(files, directory, number);
-      done(number, recovered);
-      if (recovered.sealed) next = Math.max(next, number + 1);
-    }
-    return next;
   }
 
   async streams(): Promise<StreamName[]> {

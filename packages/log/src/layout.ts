@@ -4,14 +4,14 @@
  *     000000000042.seg              a sealed segment
  *     000000000043.open             the segment being written, at most one
  *     000000000043.damaged-1763...  what was cut out of an open segment although it had been acknowledged
- *     removed                       the floor: every number up to the one in it was removed, or is about to be
+ *     removed -> 000000000041       the floor: every number up to this one was removed, or is about to be
  *     lock-...                      who writes here (lock.ts)
  */
-import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { mkdir, readdir, readlink, rename, symlink, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeirError } from "@weir/contract";
 import type { FileSystem } from "./file-system.ts";
-import { ifPresent, writeAll } from "./file-system.ts";
+import { ifPresent } from "./file-system.ts";
 import { formatNumber } from "./position.ts";
 
 const segmentPattern = /^(\d{12})\.(seg|open)$/;
@@ -45,14 +45,18 @@ export async function listSegments(directory: string): Promise<Listing> {
 /**
  * The highest number that was removed; 0 if none was. It keeps numbers from being used twice after retention took
  * every file, and tells a reader that a missing segment is gone rather than yet to come, without listing anything.
+ *
+ * It is the target of a symbolic link, which points at nothing: a file would need a block, and removing segments is
+ * what must work on a full disk.
  */
 export async function readFloor(directory: string): Promise<number> {
-  const text = await ifPresent(readFile(join(directory, floorName), "latin1"));
+  const path = join(directory, floorName);
+  const text = await ifPresent(readlink(path));
   if (text === undefined) return 0;
-  if (!/^\d{12}\n$/.test(text)) {
-    throw new WeirError("log_io_error", "the log's counter of removed segments is unreadable", {
-      where: join(directory, floorName),
-      remedy: "Restore it: the highest removed segment number in 12 digits and a line feed.",
+  if (!/^\d{12}$/.test(text)) {
+    throw new WeirError("log_io_error", `the log's floor, ${JSON.stringify(text)}, is no segment number`, {
+      where: path,
+      remedy: "Point the symbolic link at the highest removed segment number, in 12 digits.",
     });
   }
   return Number(text);
@@ -62,13 +66,8 @@ export async function readFloor(directory: string): Promise<number> {
 export async function writeFloor(files: FileSystem, directory: string, number: number): Promise<void> {
   const path = join(directory, floorName);
   const temporary = `${path}.${process.pid}`;
-  const file = await open(temporary, "w");
-  try {
-    await writeAll(files, file, Buffer.from(`${formatNumber(number)}\n`), 0);
-    await files.sync(file);
-  } finally {
-    await file.close();
-  }
+  await removeFile(temporary);
+  await symlink(formatNumber(number), temporary);
   await rename(temporary, path);
   await files.syncDirectory(directory);
 }

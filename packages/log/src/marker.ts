@@ -1,12 +1,14 @@
+import { crc32 } from "node:zlib";
+
 /**
  * Marker lines: what the log itself writes between the records. A marker is a log line like any other (7 columns,
  * LF) whose line number is 0, so a reader of records skips it by its first column:
  *
- *     0 <TAB> us <TAB> #group <TAB> 0 <TAB> 0 <TAB> <TAB> {"records":2,"bytes":2210,"crc32":99,...} <LF>
+ *     0 <TAB> us <TAB> #group <TAB> 0 <TAB> 0 <TAB> <TAB> {"records":2,"bytes":86,"crc32":991628760,...} <LF>
  *
  * `#group` closes the records since the marker before: `records`, `bytes`, `crc32` are theirs alone. `#seal` is the
- * last line of a sealed segment and speaks of everything before it. A record's columns contain no LF, so
- * the bytes LF 0 TAB begin a marker and nothing else.
+ * last line of a sealed segment and speaks of everything before it. The last member, `check`, is the CRC-32 of the
+ * marker's own line up to there. A record's columns contain no LF, so the bytes LF 0 TAB begin a marker and nothing else.
  */
 export interface Marker {
   readonly kind: "group" | "seal";
@@ -17,10 +19,11 @@ export interface Marker {
   readonly lastReceivedUs: number;
 }
 
-/** No marker is longer: five integers of at most 16 digits among 125 fixed bytes. */
+/** No marker is longer: 108 fixed bytes, two CRCs of 10 digits and four integers of 16. */
 export const maxMarkerBytes = 256;
 
-const pattern = /^0\t\d{1,16}\t#(group|seal)\t0\t0\t\t(\{[^\t\n]*\})$/;
+const pattern =
+  /^(0\t\d+\t#(group|seal)\t0\t0\t\t\{"records":(\d+),"bytes":(\d+),"crc32":(\d+),"firstReceivedUs":(\d+),"lastReceivedUs":(\d+)),"check":(\d+)\}$/;
 const markerStart = Buffer.from("\n0\t");
 const zero = 0x30;
 const tab = 0x09;
@@ -28,26 +31,24 @@ const lf = 0x0a;
 
 /** The marker's line in ASCII, LF included. */
 export function formatMarker(marker: Marker): string {
-  const { kind, records, bytes, crc32, firstReceivedUs, lastReceivedUs } = marker;
-  const content = JSON.stringify({ records, bytes, crc32, firstReceivedUs, lastReceivedUs });
-  return `0\t${lastReceivedUs}\t#${kind}\t0\t0\t\t${content}\n`;
+  const { kind, records, bytes, crc32: sum, firstReceivedUs, lastReceivedUs } = marker;
+  const content = JSON.stringify({ records, bytes, crc32: sum, firstReceivedUs, lastReceivedUs });
+  const checked = `0\t${lastReceivedUs}\t#${kind}\t0\t0\t\t${content.slice(0, -1)}`;
+  return `${checked},"check":${crc32(checked)}}\n`;
 }
 
-/** A marker from its line without the LF; undefined if it is none. */
+/** A marker from its line without the LF; undefined if it is none, or not intact. */
 export function parseMarker(line: string): Marker | undefined {
-  const match = pattern.exec(line);
-  if (match === null) return undefined;
-  let content: Partial<Marker>;
-  try {
-    content = JSON.parse(match[2] ?? "") as Partial<Marker>;
-  } catch {
-    return undefined;
-  }
-  const { records, bytes, crc32, firstReceivedUs, lastReceivedUs } = content;
-  for (const value of [records, bytes, crc32, firstReceivedUs, lastReceivedUs]) {
-    if (!Number.isSafeInteger(value)) return undefined;
-  }
-  return { ...(content as Marker), kind: match[1] as Marker["kind"] };
+  const [, checked = "", kind, records, bytes, sum, first, last, check] = pattern.exec(line) ?? [];
+  if (kind === undefined || crc32(checked) !== Number(check)) return undefined;
+  return {
+    kind: kind as Marker["kind"],
+    records: Number(records),
+    bytes: Number(bytes),
+    crc32: Number(sum),
+    firstReceivedUs: Number(first),
+    lastReceivedUs: Number(last),
+  };
 }
 
 export interface FoundMarker {

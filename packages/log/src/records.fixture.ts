@@ -1,9 +1,6 @@
 /** Records for tests: making them, reading them back, and telling what a log must contain. */
 import { readFile, readdir } from "node:fs/promises";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
 import type { LogStore, SegmentRef } from "./store.ts";
 
 export interface Batch {
@@ -18,24 +15,22 @@ export interface ReadRecord {
   readonly text: string;
 }
 
-/** A directory that is removed when the test ends. */
-export function temporaryDirectory(): string {
-  const path = mkdtempSync(join(tmpdir(), "weir-log-"));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
 /** Records with the given texts in column 7. */
 export function batch(texts: readonly string[], receivedUs = 1_763_712_000_000_000): Batch {
   const records = texts.map((text) => Buffer.from(`${receivedUs}\tview@1.0.0\t1\t0\t\t${text}\n`));
   return { lines: Buffer.concat(records), lengths: Uint32Array.from(records, (record) => record.length) };
 }
 
-/** Every sealed segment of the stream. */
-export async function allSealed(store: LogStore, source = "web", writer = "c0"): Promise<SegmentRef[]> {
+/** Every sealed segment of the stream after a number. */
+export async function allSealed(
+  store: LogStore,
+  source = "web",
+  writer = "c0",
+  after = 0,
+): Promise<SegmentRef[]> {
   const refs: SegmentRef[] = [];
   for (;;) {
-    const more = await store.sealedAfter(source, writer, refs.at(-1)?.number ?? 0, 100);
+    const more = await store.sealedAfter(source, writer, refs.at(-1)?.number ?? after, 100);
     if (more.length === 0) return refs;
     refs.push(...more);
   }
@@ -45,9 +40,14 @@ export async function allSealed(store: LogStore, source = "web", writer = "c0"):
  * Every record of the stream's sealed segments. Throws if a segment is not as its reference says, or not made of
  * 7-column lines numbered 1, 2, 3...
  */
-export async function readStream(store: LogStore, source = "web", writer = "c0"): Promise<ReadRecord[]> {
+export async function readStream(
+  store: LogStore,
+  source = "web",
+  writer = "c0",
+  after = 0,
+): Promise<ReadRecord[]> {
   const all: ReadRecord[] = [];
-  for (const ref of await allSealed(store, source, writer)) {
+  for (const ref of await allSealed(store, source, writer, after)) {
     const records = parseRecords(await readFile(await store.materialize(ref), "utf8"), ref.number);
     const times = records.map((record) => record.receivedUs);
     if (records.length !== ref.records) throw new Error("the reference has another number of records");

@@ -125,7 +125,14 @@ export interface LatencyHistogram {
 
 /** What an operator should be able to find in the logs of the process. */
 export interface LogEvent extends StreamName {
-  readonly kind: "lock_taken_over" | "tail_cut" | "damaged" | "segment_abandoned" | "full" | "room";
+  readonly kind:
+    | "lock_taken_over"
+    | "tail_cut"
+    | "damaged"
+    | "segment_abandoned"
+    | "segments_missing"
+    | "full"
+    | "room";
   readonly message: string;
   readonly number?: number;
   readonly bytes?: number;
