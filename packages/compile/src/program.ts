@@ -17,7 +17,7 @@ export interface ContractProgram {
   readonly rows: Statement;
   readonly undecided: string;
   readonly fixes: Statement;
-  readonly ids: string;
+  readonly ids: Statement;
   readonly fresh: Statement;
   readonly clean: string;
   readonly emptyClean: string;
@@ -73,6 +73,7 @@ export function explainProgram(program: Program): string {
   for (const contract of program.contracts) {
     add(contract.rows);
     add(contract.fixes);
+    add(contract.ids);
     add(contract.fresh);
     add({ name: `clean ${contract.contract.name}`, purpose: "Rows for the clean zone", sql: contract.clean });
   }

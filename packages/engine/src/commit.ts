@@ -61,11 +61,14 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   failpoint("engine.commit.clean_written");
   const files = [...staged.files, ...clean];
   context.lake.syncDirectories(files);
+  failpoint("engine.commit.directories_synced");
   await sql.run("BEGIN");
   await timed("ids", () => storeIds(sql, staged, commit));
+  failpoint("engine.commit.ids_stored");
   await timed("tables", () => mergeTables(sql, context.program, staged));
   failpoint("engine.commit.tables_merged");
   const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
+  failpoint("engine.commit.retracted");
   const counts = await timed("counts", () => countOutcomes(sql, staged, takenBack, clean));
   await writeSystemTables(sql, staged, files, counts);
   failpoint("engine.commit.before_commit");
@@ -97,13 +100,13 @@ async function deduplicate(sql: Sql, staged: StagedBatch, index: IdIndex): Promi
   return superseded;
 }
 
+const idsTable = ({ contract }: ContractProgram): string => ident(`ids_${contract.name}`);
+
 async function readIds(sql: Sql, contract: ContractProgram): Promise<BatchIds> {
-  const { n } = await sql.row<{ n: number }>(
-    `SELECT count(*)::DOUBLE AS n FROM ${ident(`rows_${contract.contract.name}`)} WHERE _ok`,
-  );
+  const { n } = await sql.row<{ n: number }>(`SELECT count(*)::DOUBLE AS n FROM ${idsTable(contract)}`);
   const ids = { ...idColumns(n), row: new Float64Array(n), size: n };
   const words = [ids.h0, ids.h1, ids.h2, ids.h3];
-  const result = await sql.stream(contract.ids);
+  const result = await sql.stream(`FROM ${idsTable(contract)}`);
   for (let at = 0; ;) {
     const chunk = await result.fetchChunk();
     if (chunk === null || chunk.rowCount === 0) break;
@@ -169,7 +172,7 @@ async function writeClean(sql: Sql, lake: Lake, staged: StagedBatch): Promise<La
 async function storeIds(sql: Sql, staged: StagedBatch, commit: number): Promise<void> {
   for (const contract of staged.contracts) {
     await sql.run(`INSERT INTO db.weir.id_recent
-      SELECT h0, h1, h2, h3, t, _content, ${commit} FROM (${contract.ids}) WHERE _key NOT IN (SELECT _key FROM duplicates)`);
+      SELECT h0, h1, h2, h3, t, _content, ${commit} FROM ${idsTable(contract)} WHERE _key NOT IN (SELECT _key FROM duplicates)`);
   }
 }
 

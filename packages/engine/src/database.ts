@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { WeirError } from "@weir/contract";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
+import { engineError } from "./engine-error.ts";
 
 /** A value as DuckDB's JSON conversion gives it: numbers past 32 bits, decimals and times are strings. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -56,14 +57,9 @@ export class Sql {
 
 /** An error of a statement of our own: keeps the statement, which is what a reader of the log needs. */
 function statementError(error: unknown, sql: string): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  if (/No space left on device|disk quota/i.test(message)) {
-    return new WeirError("state_disk_full", `The disk is full: ${message}`, { cause: error });
-  }
-  if (/out of memory/i.test(message)) {
-    return new WeirError("engine_out_of_memory", message, { cause: error });
-  }
-  return new WeirError("engine_statement_failed", `${message}\nin: ${sql.slice(0, 2000)}`, { cause: error });
+  const told = engineError(error);
+  if (told.code !== "engine_statement_failed") return told;
+  return new WeirError("engine_statement_failed", `${told.message}\nin: ${sql.slice(0, 2000)}`, { cause: error });
 }
 
 export interface DatabaseSettings {
@@ -132,8 +128,5 @@ function attachError(error: unknown, stateFile: string): unknown {
       cause: error,
     });
   }
-  return new WeirError("state_unreadable", `The state file cannot be opened: ${message}`, {
-    where: stateFile,
-    cause: error,
-  });
+  return engineError(error, "state_unreadable", stateFile);
 }

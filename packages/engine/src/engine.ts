@@ -1,12 +1,13 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { commitBatch } from "./commit.ts";
 import type { Committed } from "./commit.ts";
 import { Database } from "./database.ts";
 import type { Sql } from "./database.ts";
+import { engineError } from "./engine-error.ts";
 import { IdStore } from "./ids/id-store.ts";
 import { Lake } from "./lake.ts";
 import { Planner } from "./planner.ts";
@@ -16,7 +17,7 @@ import type { QueryOptions, QueryResult } from "./query.ts";
 import { LogRetention } from "./retention.ts";
 import { prepareSchema } from "./schema.ts";
 import { resolveSettings } from "./settings.ts";
-import type { EngineSettings } from "./settings.ts";
+import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 import { stageBatch } from "./stage.ts";
 import type { StagedBatch } from "./stage.ts";
 import { Throughput, readStatus } from "./status.ts";
@@ -41,7 +42,6 @@ export type EngineEvent =
   | { readonly kind: "tables_built"; readonly tables: readonly string[] };
 
 const idleMs = 25;
-const upkeepEveryMs = 5_000;
 
 /**
  * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
@@ -51,6 +51,7 @@ const upkeepEveryMs = 5_000;
  */
 export class Engine {
   readonly #options: EngineOptions;
+  readonly #upkeepEveryMs: number;
   readonly #database: Database;
   readonly #lake: Lake;
   readonly #planner: Planner;
@@ -68,11 +69,14 @@ export class Engine {
   #hurry = 0;
   /** The chain of things that write state: commits and upkeep, one after the other. */
   #writing: Promise<unknown> = Promise.resolve();
+  /** Why a commit or upkeep failed; ends the loop, also when no record comes any more. */
+  #broken: WeirError | undefined;
   #upkeepAt = 0;
   #newestReceivedUs = 0;
 
   private constructor(parts: {
     options: EngineOptions;
+    upkeepEveryMs: number;
     database: Database;
     lake: Lake;
     planner: Planner;
@@ -83,6 +87,7 @@ export class Engine {
     queries: Queries;
   }) {
     this.#options = parts.options;
+    this.#upkeepEveryMs = parts.upkeepEveryMs;
     this.#database = parts.database;
     this.#lake = parts.lake;
     this.#planner = parts.planner;
@@ -100,14 +105,23 @@ export class Engine {
   /**
    * Opens the state, brings its tables in line with the program and finds unfinished batches. Nothing runs yet.
    *
-   * @throws WeirError `engine_locked`, `state_unreadable`, `state_version`, `state_corrupt`, `segment_missing`
+   * @throws WeirError `engine_locked`, `state_unreadable`, `state_version`, `state_corrupt`, `state_disk_full`, `segment_missing`,
+   * `segment_corrupt`
+   * @param internals for tests only
    */
-  static async open(options: EngineOptions): Promise<Engine> {
-    const settings = resolveSettings(options.settings);
+  static async open(options: EngineOptions, internals: Partial<ResolvedSettings> = {}): Promise<Engine> {
+    try {
+      return await Engine.#open(options, { ...resolveSettings(options.settings), ...internals });
+    } catch (error) {
+      throw engineError(error, "state_unreadable", options.dataDir);
+    }
+  }
+
+  static async #open(options: EngineOptions, settings: ResolvedSettings): Promise<Engine> {
     const state = join(options.dataDir, "state");
-    const lake = new Lake(join(options.dataDir, "lake"));
-    mkdirSync(lake.root, { recursive: true });
+    const lake = Lake.open(join(options.dataDir, "lake"));
     const database = await Database.open(join(state, "weir.duckdb"), join(state, "tmp"), settings);
+    failpoint("engine.open.locked");
     try {
       const commitSql = await database.connect();
       const stageSql = await database.connect();
@@ -129,8 +143,10 @@ export class Engine {
       await planner.recover();
       const retention = new LogRetention(options.store, settings);
       await retention.recover(commitSql);
+      failpoint("engine.open.ready");
       return new Engine({
         options,
+        upkeepEveryMs: settings.upkeepEveryMs,
         database,
         lake,
         planner,
@@ -154,13 +170,7 @@ export class Engine {
   /** Starts consuming the log. */
   start(): void {
     this.#loop ??= this.#run().catch((error: unknown) => {
-      this.#fail(
-        error instanceof WeirError
-          ? error
-          : new WeirError("engine_statement_failed", error instanceof Error ? error.message : String(error), {
-              cause: error,
-            }),
-      );
+      this.#fail(engineError(error));
     });
   }
 
@@ -180,6 +190,7 @@ export class Engine {
     const { program, store } = this.#options;
     const context = { program, store, lake: this.#lake };
     while (!this.#stopping) {
+      if (this.#broken !== undefined) throw this.#broken;
       const plan = await this.#planner.next(Date.now(), this.#hurry > 0);
       await this.#upkeep();
       if (plan === undefined) {
@@ -188,9 +199,8 @@ export class Engine {
       }
       const staged = await stageBatch(this.#stageSql, context, plan);
       await this.#writing;
-      this.#writing = this.#commit(staged);
-      // Awaited before the next commit; this keeps an error until then from counting as unhandled.
-      this.#writing.catch(() => undefined);
+      // Through the chain, as a step of upkeep may have joined it meanwhile.
+      void this.#exclusive(() => this.#commit(staged));
     }
     await this.#writing;
   }
@@ -207,17 +217,21 @@ export class Engine {
 
   async #upkeep(): Promise<void> {
     const now = Date.now();
-    if (now - this.#upkeepAt < upkeepEveryMs) return;
+    if (now - this.#upkeepAt < this.#upkeepEveryMs) return;
     this.#upkeepAt = now;
-    this.#ids.startMerge(this.#commitSql, (step) => this.#exclusive(step));
+    this.#ids.startMerge(
+      this.#commitSql,
+      (step) => this.#exclusive(step),
+      (error) => (this.#broken ??= engineError(error)),
+    );
     await this.#retention.run(now);
   }
 
-  /** Runs a step that writes state while no commit does. */
+  /** Runs a step that writes state when no other does. Its failure ends the loop. */
   #exclusive(step: () => Promise<void>): Promise<void> {
     const done = this.#writing.then(step);
     this.#writing = done;
-    done.catch(() => undefined);
+    done.catch((error: unknown) => (this.#broken ??= engineError(error)));
     return done;
   }
 

@@ -1,3 +1,4 @@
+export { engineFailpoints } from "./failpoints.ts";
 export { Engine } from "./engine.ts";
 export type { EngineEvent, EngineOptions } from "./engine.ts";
 export type { EngineSettings } from "./settings.ts";

@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, st
 import { dirname, join, relative } from "node:path";
 import { crc32 } from "node:zlib";
 import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { text } from "@weir/compile";
 
@@ -26,8 +27,15 @@ export interface LakeFile {
 export class Lake {
   readonly root: string;
 
-  constructor(root: string) {
+  private constructor(root: string) {
     this.root = root;
+  }
+
+  /** Creates the directory if need be, durably. */
+  static open(root: string): Lake {
+    mkdirSync(root, { recursive: true });
+    syncFile(dirname(root));
+    return new Lake(root);
   }
 
   path(file: string): string {
@@ -38,15 +46,17 @@ export class Lake {
    * Writes a query's rows as Parquet.
    *
    * zstd level 1: 531K raw events/s and 0.28 bytes a byte, against 322K and 0.30 at the default level 3, 547K and
-   * 0.56 with snappy (200,000 events of 1 KB, one thread).
+   * 0.56 with snappy (200,000 events of 1 KB, one thread). Dictionaries of up to 1,000 values keep columns of few
+   * values small; the default tries far larger ones on every column, which costs raw files 0.5 us a record.
    */
   async write(sql: Sql, query: string, file: Omit<LakeFile, "rows" | "bytes" | "crc32">): Promise<LakeFile> {
     const path = this.path(file.path);
     const aside = `${path}.tmp`;
     mkdirSync(dirname(path), { recursive: true });
     const { Count } = await sql.row<{ Count: string }>(
-      `COPY (${query}) TO ${text(aside)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)`,
+      `COPY (${query}) TO ${text(aside)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000)`,
     );
+    failpoint("engine.lake.written");
     const { bytes, checksum } = seal(aside, path);
     return { ...file, rows: Number(Count), bytes, crc32: checksum };
   }
@@ -84,9 +94,11 @@ export class Lake {
 
 function seal(aside: string, path: string): { bytes: number; checksum: number } {
   syncFile(aside);
+  failpoint("engine.lake.synced");
   const checksum = crc32(readFileSync(aside));
   const bytes = statSync(aside).size;
   renameSync(aside, path);
+  failpoint("engine.lake.renamed");
   return { bytes, checksum };
 }
 

@@ -1,4 +1,5 @@
 import type { LogStore, SegmentRef } from "@weir/log";
+import { failpoint } from "@weir/log";
 import { WeirError } from "@weir/contract";
 import { text } from "@weir/compile";
 import type { Sql } from "./database.ts";
@@ -45,7 +46,7 @@ export class Planner {
     this.#settings = settings;
   }
 
-  /** Reads where the state stands and which plans a crash left open. @throws WeirError `segment_missing` */
+  /** Reads where the state stands and which plans a crash left open. @throws WeirError `segment_missing`, `segment_corrupt` */
   async recover(): Promise<void> {
     const { last } = await this.#sql.row<{ last: number }>(
       `SELECT coalesce(max("commit"), 0)::DOUBLE AS last FROM db.weir.commits`,
@@ -70,13 +71,15 @@ export class Planner {
 
   async #segmentsOf({ source, writer, first, last }: PlanRow): Promise<SegmentRef[]> {
     const segments = await this.#store.sealedAfter(source, writer, first - 1, last - first + 1);
-    if (segments.length !== last - first + 1 || segments[0]?.number !== first) {
+    const found = segments.findIndex(({ number }, at) => number !== first + at);
+    const missing = first + (found < 0 ? segments.length : found);
+    if (missing <= last) {
+      // If it is there and damaged, this says so: a list ends before a segment that cannot be described.
+      await this.#store.sealedAfter(source, writer, missing - 1, 1);
       throw new WeirError(
         "segment_missing",
-        `Segments ${first} to ${last} were planned and are not in the log.`,
-        {
-          where: `${source}/${writer}`,
-        },
+        `Segment ${missing} of ${source}/${writer} is not in the log. It is in a batch that was planned (segments ${first} to ${last}) and not committed.`,
+        { where: `${source}/${writer}/${missing}` },
       );
     }
     this.#stream(source, writer).planned = last;
@@ -158,7 +161,9 @@ export class Planner {
     const ranges = rangesOf(segments).map(
       ({ source, writer, first, last }) => `(${batch}, ${text(source)}, ${text(writer)}, ${first}, ${last})`,
     );
+    failpoint("engine.plan.before_record");
     await this.#sql.run(`INSERT INTO db.weir.plans VALUES ${ranges.join(", ")}`);
+    failpoint("engine.plan.recorded");
     return { batch, segments };
   }
 

@@ -1,3 +1,4 @@
+import { WeirError } from "@weir/contract";
 import type { LogStore, SegmentRef } from "@weir/log";
 import type { Sql } from "./database.ts";
 import type { ResolvedSettings } from "./settings.ts";
@@ -27,12 +28,28 @@ export class LogRetention {
     );
     for (const { source, writer, number } of offsets) {
       for (let after = 0; after < number;) {
-        const refs = await this.#store.sealedAfter(source, writer, after, page);
+        const refs = await this.#sealedAfter(source, writer, after);
+        if (refs === undefined) {
+          after++;
+          continue;
+        }
         const consumed = refs.filter((ref) => ref.number <= number);
         this.consumed(consumed);
-        if (consumed.length < page) break;
-        after = consumed.at(-1)?.number ?? number;
+        after = refs.at(-1)?.number ?? number;
       }
+    }
+  }
+
+  /**
+   * Undefined where the first segment is damaged. It was consumed and the raw zone has its records: it must not keep
+   * the engine from starting. It goes when a younger one of its stream is removed.
+   */
+  async #sealedAfter(source: string, writer: string, after: number): Promise<SegmentRef[] | undefined> {
+    try {
+      return await this.#store.sealedAfter(source, writer, after, page);
+    } catch (error) {
+      if (error instanceof WeirError && error.code === "segment_corrupt") return undefined;
+      throw error;
     }
   }
 

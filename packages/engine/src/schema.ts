@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 
 /** Version of the layout below. A state file of another version is refused, never guessed at. */
@@ -36,7 +37,10 @@ const statements = [
 
 /** Creates what is missing and gives the file's salt for ids. @throws WeirError `state_version` */
 export async function prepareSchema(sql: Sql): Promise<{ salt: string }> {
-  for (const statement of statements) await sql.run(statement);
+  for (const statement of statements) {
+    await sql.run(statement);
+    failpoint("engine.open.schema_statement");
+  }
   await sql.run(`INSERT INTO db.weir.meta VALUES ('layout', '${layout}'),
     ('salt', '${randomBytes(16).toString("hex")}') ON CONFLICT DO NOTHING`);
   const meta = await sql.rows<{ key: string; value: string }>("SELECT key, value FROM db.weir.meta");
@@ -47,5 +51,6 @@ export async function prepareSchema(sql: Sql): Promise<{ salt: string }> {
       `The state file has layout ${found.get("layout")}; this Weir needs ${layout}.`,
     );
   }
+  failpoint("engine.open.schema");
   return { salt: found.get("salt") ?? "" };
 }

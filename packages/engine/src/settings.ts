@@ -33,6 +33,8 @@ export interface ResolvedSettings {
   readonly recentIds: number;
   /** Runs are not merged past this number of ids. */
   readonly largestRun: number;
+  /** Between looks for id runs to merge and segments to remove. */
+  readonly upkeepEveryMs: number;
 }
 
 export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings {
@@ -48,5 +50,6 @@ export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings
     logRetentionBytes: settings.logRetentionBytes ?? 10 * 1_073_741_824,
     recentIds: 1 << 20,
     largestRun: 1 << 29,
+    upkeepEveryMs: 5_000,
   };
 }

@@ -67,11 +67,13 @@ export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPla
   for (const contract of contracts) {
     await timed("rows", sql.run(contract.rows.sql));
     await timed("judge", judgeUndecided({ sql, schema }, contract));
+    await timed("ids", sql.run(contract.ids.sql));
   }
   failpoint("engine.stage.rows");
   const files = await timed("raw", writeRaw(sql, context, plan));
+  failpoint("engine.stage.raw");
   const quarantine = await timed("quarantine", writeQuarantine(sql, context.lake, plan));
-  failpoint("engine.stage.files");
+  failpoint("engine.stage.quarantine");
   const received = await sql.rows<ReceivedCount>(receivedQuery);
   return {
     plan,

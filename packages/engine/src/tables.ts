@@ -1,5 +1,6 @@
 import type { Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
+import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
 import type { Lake } from "./lake.ts";
@@ -25,9 +26,14 @@ export async function prepareTables(sql: Sql, lake: Lake, program: Program): Pro
     for (const table of stale) {
       for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
       await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
+      failpoint("engine.open.table_dropped");
     }
-    for (const table of missing) await buildTable(sql, lake, program, table);
+    for (const table of missing) {
+      await buildTable(sql, lake, program, table);
+      failpoint("engine.open.table_built");
+    }
     await sql.run("COMMIT");
+    failpoint("engine.open.tables_committed");
   } catch (error) {
     await sql.run("ROLLBACK");
     throw error;
@@ -67,6 +73,7 @@ export async function feedHistory(
       }
       await sql.run(table.events.sql);
       for (const statement of table.merge) await sql.run(statement.sql);
+      failpoint("engine.open.table_part_fed");
     }
   }
 }

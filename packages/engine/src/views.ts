@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { ContractProgram, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
+import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import type { Lake } from "./lake.ts";
 
@@ -56,7 +57,10 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
   const old = await sql.rows<{ name: string }>(
     "SELECT view_name AS name FROM duckdb_views() WHERE database_name = 'db' AND schema_name = 'main' AND NOT internal",
   );
-  for (const { name } of old) await sql.run(`DROP VIEW db.main.${ident(name)}`);
+  for (const { name } of old) {
+    await sql.run(`DROP VIEW db.main.${ident(name)}`);
+    failpoint("engine.open.view_dropped");
+  }
   const views: FileView[] = [];
   const fileView = async (view: FileView, empty: string, query: string): Promise<void> => {
     if (!existsSync(lake.path(view.emptyPath))) {
@@ -70,6 +74,7 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
     }
     await setFiles(sql, lake, view);
     await sql.run(`CREATE VIEW db.main.${ident(view.name)} AS ${query}`);
+    failpoint("engine.open.view_created");
     views.push(view);
   };
   const read = (name: string): string =>

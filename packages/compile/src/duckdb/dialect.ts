@@ -7,7 +7,7 @@ import { tableModel } from "./events.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
-import { idsQuery, rowsStatement, undecidedQuery } from "./rows.ts";
+import { idsStatement, rowsStatement, undecidedQuery } from "./rows.ts";
 import { sessionsProgram } from "./sessions.ts";
 
 /** An engine's SQL. */
@@ -28,7 +28,7 @@ export const duckdb: Dialect = {
     rows: rowsStatement(model),
     undecided: undecidedQuery(model),
     fixes: fixesStatement(model),
-    ids: idsQuery(model),
+    ids: idsStatement(model),
     fresh: freshStatement(model),
     clean: cleanQuery(model),
     emptyClean: emptyCleanQuery(model),

@@ -57,8 +57,9 @@ function doubleSum(name: string, argument: string): { columns: StateColumn[]; va
     {
       name: far,
       type: farType,
+      // The CASE keeps log2 and pow from being computed where a FILTER alone would only drop their result.
       ofRecords:
-        `weir_bins(list(weir_bin(${argument}, ${bin})) ` +
+        `weir_bins(list(CASE WHEN NOT ${inNear} THEN weir_bin(${argument}, ${bin}) END) ` +
         `FILTER (WHERE ${argument} IS NOT NULL AND NOT ${inNear}))`,
       ofStates: `weir_bins(flatten(list(${ident(far)}) FILTER (WHERE ${ident(far)} IS NOT NULL)))`,
       merged:

@@ -2,7 +2,7 @@ import type { ContractModel } from "../model.ts";
 import type { Field } from "../field-type.ts";
 import type { Statement } from "../program.ts";
 import { ident, lines, text } from "../sql.ts";
-import { leafCheck, leafStructure, leafValue, sqlType } from "./leaf.ts";
+import { jsonTypes, leafType, sqlType, typedLeafChecks, typedLeafValue } from "./leaf.ts";
 
 /**
  * From log lines to typed rows of one contract.
@@ -20,6 +20,7 @@ import { leafCheck, leafStructure, leafValue, sqlType } from "./leaf.ts";
 const routingMember = "type";
 
 export const rowsTable = (contract: string): string => ident(`rows_${contract}`);
+export const idsTable = (contract: string): string => ident(`ids_${contract}`);
 export const freshView = (contract: string): string => ident(`fresh_${contract}`);
 
 /** The columns of the clean zone, in order. */
@@ -36,83 +37,98 @@ export function cleanColumns(contract: ContractModel): { name: string; type: str
   ];
 }
 
+/** The record's members that are taken apart: every field, and the routing member. */
 interface Leaves {
-  readonly names: readonly string[];
-  readonly of: (name: string) => string;
+  /** The structure for `from_json`, as a literal. */
+  readonly structure: string;
+  readonly of: (field: Field) => string;
 }
 
 function leavesOf(contract: ContractModel): Leaves {
-  const names = contract.fields.map((field) => field.name);
-  if (!names.includes(routingMember)) names.push(routingMember);
-  return { names, of: (name) => `f${names.indexOf(name)}` };
+  const types = Object.fromEntries(contract.fields.map(({ name, type }) => [name, leafType(type)]));
+  return {
+    structure: text(JSON.stringify({ [routingMember]: "VARCHAR", ...types })),
+    of: ({ name }) => `struct_extract(j, ${text(name)})`,
+  };
 }
 
-const pointer = (name: string): string => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+const pointer = (name: string): string => text(`/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`);
 
-/** Fields where a missing member and a null one mean different things; their JSON types tell which it is. */
-const nullSensitive = (contract: ContractModel, leaves: Leaves): string[] =>
-  leaves.names.filter((name) => {
-    const field = contract.fields.find((f) => f.name === name);
-    return field === undefined || !field.required || field.nullable;
-  });
-
-function fieldVerdict(field: Field, leaf: string, isNull: string): string {
-  const check = `(${leafCheck(leaf, field.type)})`;
-  if (field.required && field.nullable)
-    return `(${leaf} IS NULL AND ${isNull} OR ${leaf} IS NOT NULL AND ${check})`;
-  if (field.required) return `${leaf} IS NOT NULL AND ${check}`;
-  if (field.nullable) return `(${leaf} IS NULL OR ${check})`;
-  return `(${leaf} IS NULL AND NOT ${isNull} OR ${leaf} IS NOT NULL AND ${check})`;
+/**
+ * The JSON types of all known members, in two lists. `plain_types` are those of members that must be there and can have one
+ * type only: comparing the whole list with the one that is right costs a sixth of looking at each.
+ */
+function typeLists(contract: ContractModel): { plain: Field[]; other: (Field | typeof routingMember)[] } {
+  const isPlain = (field: Field): boolean =>
+    field.required && !field.nullable && jsonTypes(field.type)?.length === 1;
+  const plain = contract.fields.filter(isPlain);
+  const routing = contract.fields.some(({ name }) => name === routingMember)
+    ? []
+    : [routingMember as typeof routingMember];
+  return { plain, other: [...contract.fields.filter((field) => !isPlain(field)), ...routing] };
 }
 
-/** Lines of one contract, taken apart into leaves; the rest of the columns pass through. */
-function leafQuery(contract: ContractModel, leaves: Leaves): string {
-  const sensitive = nullSensitive(contract, leaves);
-  const paths = sensitive.map((name) => text(pointer(name))).join(", ");
-  return `SELECT _key, l.seg, line, received, keys, nulls, text,
-  ${lines(leaves.names.map((name) => `struct_extract(j, ${text(name)}) AS ${leaves.of(name)}`))},
-  CASE WHEN nulls > 0 THEN json_type(text, [${paths}]) END AS null_types
-FROM (
-  SELECT l.*, from_json(l.text, ${leafStructure(leaves.names)}) AS j
-  FROM lines l JOIN routes r ON r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
-  WHERE l.error IS NULL AND r.contract = ${text(contract.name)}
-) l`;
-}
+const nameOf = (member: Field | typeof routingMember): string =>
+  typeof member === "string" ? member : member.name;
 
-function valueColumns(contract: ContractModel, leaves: Leaves): string[] {
-  return contract.fields.map(
-    (field) => `${leafValue(leaves.of(field.name), field.type)} AS ${ident(field.name)}`,
-  );
+/** The verdict on a member of `other_types`; `type` is its entry. */
+function memberVerdict(field: Field, leaf: string, type: string): string {
+  const names = jsonTypes(field.type);
+  const isType = names === undefined ? `${type} <> 'NULL'` : `${type} IN (${names.map(text).join(", ")})`;
+  const present = [isType, ...typedLeafChecks(leaf, field.type)].join(" AND ");
+  if (field.required && field.nullable) return `(${type} = 'NULL' OR ${type} IS NOT NULL AND ${present})`;
+  if (field.required) return `${type} IS NOT NULL AND ${present}`;
+  if (field.nullable) return `(${type} IS NULL OR ${type} = 'NULL' OR ${present})`;
+  return `(${type} IS NULL OR ${present})`;
 }
 
 /** `rows_<contract>`: typed rows with the verdict of SQL. */
 export function rowsStatement(contract: ContractModel): Statement {
   const leaves = leavesOf(contract);
-  const sensitive = nullSensitive(contract, leaves);
-  const isNull = (name: string): string =>
-    `(null_types[${sensitive.indexOf(name) + 1}] IS NOT DISTINCT FROM 'NULL')`;
-  const present = leaves.names.map((name) => `(${leaves.of(name)} IS NOT NULL)::INTEGER`).join(" + ");
-  const verdicts = contract.fields.map((field) =>
-    fieldVerdict(field, leaves.of(field.name), isNull(field.name)),
+  const { plain, other } = typeLists(contract);
+  const list = (members: readonly (Field | typeof routingMember)[]): string =>
+    members.length === 0
+      ? "NULL::VARCHAR[]"
+      : `json_type(text, [${members.map((m) => pointer(nameOf(m))).join(", ")}])`;
+  const wanted = plain.map((field) => text(jsonTypes(field.type)?.[0] ?? "")).join(", ");
+  const verdicts = [
+    ...(plain.length === 0 ? [] : [`plain_types = [${wanted}]`]),
+    ...plain.flatMap((field) => typedLeafChecks(leaves.of(field), field.type)),
+    ...other.flatMap((member, i) =>
+      typeof member === "string" ? [] : [memberVerdict(member, leaves.of(member), `other_types[${i + 1}]`)],
+    ),
+    ...(contract.closed ? ["NOT _unknown"] : []),
+  ];
+  const patch = text(
+    JSON.stringify(Object.fromEntries([...plain, ...other].map((member) => [nameOf(member), null]))),
   );
-  const verdict = contract.exact ? [...verdicts, ...(contract.closed ? ["NOT _unknown"] : [])] : ["FALSE"];
-  const patch = text(JSON.stringify(Object.fromEntries(leaves.names.map((name) => [name, null]))));
   return {
     name: `rows of ${contract.name}`,
     purpose: "Take each record apart, check every field, keep what the contract does not declare",
+    // `_unknown` holds for rows with the plain types, which all rows that SQL accepts are.
     sql: `CREATE TABLE ${rowsTable(contract.name)} AS
 SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, hash(text) AS _content,
   ${lines(valueColumns(contract, leaves))},
   CASE WHEN _unknown THEN json_merge_patch(text, ${patch}) END AS _extra,
   coalesce(
-    ${verdict.join("\n    AND ")}, FALSE) AS _ok
+    ${contract.exact ? verdicts.join("\n    AND ") || "TRUE" : "FALSE"}, FALSE) AS _ok
 FROM (
-  SELECT *,
-    (keys - nulls > ${present}
-      OR nulls > coalesce(len(list_filter(null_types, lambda t: t = 'NULL')), 0)) AS _unknown
-  FROM (${leafQuery(contract, leaves)})
+  SELECT *, keys > ${plain.length} + coalesce(list_count(other_types), 0) AS _unknown
+  FROM (
+    SELECT l.*, from_json(l.text, ${leaves.structure}) AS j,
+      ${list(plain)} AS plain_types,
+      ${list(other)} AS other_types
+    FROM lines l JOIN routes r ON r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
+    WHERE l.error IS NULL AND r.contract = ${text(contract.name)}
+  )
 )`,
   };
+}
+
+function valueColumns(contract: ContractModel, leaves: Leaves): string[] {
+  return contract.fields.map(
+    (field) => `${typedLeafValue(leaves.of(field), field.type)} AS ${ident(field.name)}`,
+  );
 }
 
 /** Lines of the contract that SQL did not accept; Ajv gives the verdict. */
@@ -130,15 +146,12 @@ export function fixesStatement(contract: ContractModel): Statement {
     name: `accepted rows of ${contract.name}`,
     purpose: "Add the records that only Ajv could judge",
     sql: `INSERT INTO ${rowsTable(contract.name)} BY NAME
-SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, _content,
+SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, hash(l.text) AS _content,
   ${lines(valueColumns(contract, leaves))},
   extra::JSON AS _extra, TRUE AS _ok
 FROM (
-  SELECT l._key, l.seg, l.line, l.received, hash(l.text) AS _content, f.extra,
-    ${lines(leaves.names.map((name) => `struct_extract(f.j, ${text(name)}) AS ${leaves.of(name)}`))}
-  FROM (SELECT *, from_json(text, ${leafStructure(leaves.names)}) AS j FROM fixes WHERE contract = ${text(contract.name)}) f
-  JOIN lines l USING (_key)
-)`,
+  SELECT _key, extra, from_json(text, ${leaves.structure}) AS j FROM fixes WHERE contract = ${text(contract.name)}
+) f JOIN lines l USING (_key)`,
   };
 }
 
@@ -146,15 +159,22 @@ FROM (
  * One row a valid record: what the id index needs. `h0..h3` are the four words of md5(salt, contract, id). The salt is
  * the state file's own and secret, so nobody can choose ids that collide or crowd into one slot.
  */
-export function idsQuery(contract: ContractModel): string {
+export function idsStatement(contract: ContractModel): Statement {
   const id = `concat(getvariable('weir_salt'), ${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
   const low = "& 4294967295)::UINTEGER";
-  return `SELECT _key, (a ${low} AS h0, (a >> 32)::UINTEGER AS h1, (b ${low} AS h2, (b >> 32)::UINTEGER AS h3, t, _content
+  return {
+    name: `ids of ${contract.name}`,
+    purpose: "What the id index needs to know of each valid record",
+    sql: `CREATE TABLE ${idsTable(contract.name)} AS
+SELECT _key, (a ${low} AS h0, (a >> 32)::UINTEGER AS h1, (b ${low} AS h2, (b >> 32)::UINTEGER AS h3, t, _content
 FROM (
-  SELECT _key, md5_number_lower(${id}) AS a, md5_number_upper(${id}) AS b,
-    epoch_us(${ident(contract.time)}) AS t, _content
-  FROM ${rowsTable(contract.name)} WHERE _ok
-)`;
+  SELECT _key, md5_number_lower(id) AS a, md5_number_upper(id) AS b, t, _content
+  FROM (
+    SELECT _key, ${id} AS id, epoch_us(${ident(contract.time)}) AS t, _content
+    FROM ${rowsTable(contract.name)} WHERE _ok
+  )
+)`,
+  };
 }
 
 /** `fresh_<contract>`: valid rows with an id not seen before. */

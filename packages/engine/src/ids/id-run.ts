@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { WeirError } from "@weir/contract";
 import { crc32 } from "node:zlib";
 import { filterAdd, filterHas, filterWords } from "./filter.ts";
@@ -168,6 +169,7 @@ export class IdRunWriter {
     fsyncSync(this.#fd);
     closeSync(this.#fd);
     renameSync(`${this.#path}.tmp`, this.#path);
+    syncDirectory(dirname(this.#path));
   }
 
   abandon(): void {
@@ -176,6 +178,15 @@ export class IdRunWriter {
 }
 
 const bytesOf = (words: Uint32Array): Buffer => Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function openFile(path: string, flags = "r"): number {
   try {

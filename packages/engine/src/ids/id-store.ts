@@ -32,7 +32,11 @@ export class IdStore {
        FROM db.weir.id_runs ORDER BY seq DESC`,
     );
     const known = new Set(runs.map(({ path }) => path));
-    for (const file of readdirSync(directory)) if (!known.has(file)) rmSync(join(directory, file));
+    for (const file of readdirSync(directory)) {
+      if (known.has(file)) continue;
+      rmSync(join(directory, file));
+      failpoint("engine.open.leftover_ids_removed");
+    }
     const index = new IdIndex(
       runs.map(({ path, ids, newest }) => ({
         path: join(directory, path),
@@ -53,9 +57,9 @@ export class IdStore {
         index.restore(word(0, i), word(1, i), word(2, i), word(3, i), time, vectors[5]?.getItem(i) as bigint);
       }
     }
+    // The name of a merged run has a higher number than its place in the order.
     const { seq } = await sql.row<{ seq: number }>(
-      `SELECT greatest(coalesce((SELECT max(seq) FROM db.weir.id_runs), 0),
-         coalesce((SELECT value::UBIGINT FROM db.weir.meta WHERE key = 'id_sequence'), 0))::DOUBLE AS seq`,
+      `SELECT coalesce(max(greatest(seq, split_part(path, '.', 1)::UBIGINT)), 0)::DOUBLE AS seq FROM db.weir.id_runs`,
     );
     return new IdStore(directory, settings, index, seq);
   }
@@ -70,27 +74,29 @@ export class IdStore {
     const name = this.#nextName();
     const count = this.index.recentCount;
     this.index.flush(join(this.#directory, name));
-    failpoint("engine.ids.flushed");
+    failpoint("engine.ids.flush_written");
     await sql.run(`BEGIN;
       INSERT INTO db.weir.id_runs VALUES (${text(name)}, ${count}, ${newestReceivedUs}, ${this.#sequence});
       DELETE FROM db.weir.id_recent;
       COMMIT`);
+    failpoint("engine.ids.flush_recorded");
     this.index.flushed({ path: join(this.#directory, name), count, newestReceivedUs });
   }
 
-  /** Merges runs in the background. `exclusive` runs a step while no commit does. */
-  startMerge(sql: Sql, exclusive: (step: () => Promise<void>) => Promise<void>): void {
+  /** Merges runs in the background. `exclusive` runs a step while no commit does; `failed` hears why it could not. */
+  startMerge(
+    sql: Sql,
+    exclusive: (step: () => Promise<void>) => Promise<void>,
+    failed: (error: unknown) => void,
+  ): void {
     if (this.#merging !== undefined) return;
     const group = this.index.mergeable(this.#settings.largestRun);
     if (group === undefined) return;
-    this.#merging = this.#merge(sql, group, exclusive).finally(() => {
-      this.#merging = undefined;
-    });
-  }
-
-  /** The merge in progress, to be awaited before closing; rejects if it failed. */
-  get merging(): Promise<void> | undefined {
-    return this.#merging;
+    this.#merging = this.#merge(sql, group, exclusive)
+      .catch(failed)
+      .finally(() => {
+        this.#merging = undefined;
+      });
   }
 
   async #merge(
@@ -101,7 +107,7 @@ export class IdStore {
     const name = this.#nextName();
     const path = join(this.#directory, name);
     const count = await this.index.merge(group, path);
-    failpoint("engine.ids.merged");
+    failpoint("engine.ids.merge_written");
     const newest = Math.max(...group.map((info) => info.newestReceivedUs));
     const old = group.map((info) => text(info.path.slice(this.#directory.length + 1))).join(", ");
     await exclusive(async () => {
@@ -110,18 +116,26 @@ export class IdStore {
         INSERT INTO db.weir.id_runs SELECT ${text(name)}, ${count}, ${newest}, max(seq) FROM db.weir.id_runs WHERE path IN (${old});
         DELETE FROM db.weir.id_runs WHERE path IN (${old});
         COMMIT`);
+      failpoint("engine.ids.merge_recorded");
       this.index.merged(group, { path, count, newestReceivedUs: newest });
     });
-    for (const info of group) rmSync(info.path, { force: true });
+    for (const info of group) {
+      rmSync(info.path, { force: true });
+      failpoint("engine.ids.merge_removed");
+    }
   }
 
   async #forget(sql: Sql, newestReceivedUs: number): Promise<void> {
+    // A merge reads runs that could be forgotten; the next commit after it forgets what they became.
+    if (this.#merging !== undefined) return;
     const old = this.index.forgetBefore(newestReceivedUs - this.#settings.dedupHorizonUs);
     for (const { path } of old) {
       await sql.run(
         `DELETE FROM db.weir.id_runs WHERE path = ${text(path.slice(this.#directory.length + 1))}`,
       );
+      failpoint("engine.ids.forget_recorded");
       rmSync(path, { force: true });
+      failpoint("engine.ids.forget_removed");
     }
   }
 
@@ -131,7 +145,7 @@ export class IdStore {
   }
 
   async close(): Promise<void> {
-    await this.#merging?.catch(() => undefined);
+    await this.#merging;
     this.index.close();
   }
 }

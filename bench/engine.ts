@@ -1,0 +1,90 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compileProject } from "@weir/compile";
+import { Engine } from "@weir/engine";
+import type { EngineEvent } from "@weir/engine";
+import { directoryStore } from "@weir/log";
+import { benchProject, eventText, randomOf } from "./events.ts";
+
+export interface EngineBenchOptions {
+  readonly events: number;
+  /** Share of events that are sent twice. */
+  readonly duplicates: number;
+  readonly seed: number;
+}
+
+export interface EngineBenchResult {
+  readonly events: number;
+  readonly bytesPerEvent: number;
+  readonly eventsPerSecond: number;
+  readonly cpuSecondsPerMillion: number;
+  readonly timingsMs: Readonly<Record<string, number>>;
+  readonly commits: number;
+}
+
+/** The engine alone: a log filled beforehand, consumed as fast as it goes. Strict validation, deduplication, raw and clean. */
+export async function benchEngine(options: EngineBenchOptions): Promise<EngineBenchResult> {
+  const dir = mkdtempSync(join(tmpdir(), "weir-bench-"));
+  try {
+    const store = directoryStore(join(dir, "log"));
+    const bytes = await fillLog(dir, options);
+    const timings: Record<string, number> = {};
+    let commits = 0;
+    let records = 0;
+    const onEvent = (event: EngineEvent): void => {
+      if (event.kind !== "commit") return;
+      commits++;
+      records += event.records;
+      for (const [name, ms] of Object.entries(event.timings)) timings[name] = (timings[name] ?? 0) + ms;
+    };
+    const engine = await Engine.open({ dataDir: dir, program: compileProject(benchProject), store, onEvent });
+    void engine.failed.then((error) => {
+      throw error;
+    });
+    const cpu = process.cpuUsage();
+    const from = performance.now();
+    engine.start();
+    await engine.drain({ timeoutMs: 3_600_000 });
+    const seconds = (performance.now() - from) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    await engine.stop();
+    return {
+      events: records,
+      bytesPerEvent: bytes / records,
+      eventsPerSecond: records / seconds,
+      cpuSecondsPerMillion: (user + system) / records,
+      timingsMs: timings,
+      commits,
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Writes the log; gives the bytes of JSON in it. */
+export async function fillLog(dir: string, { events, duplicates, seed }: EngineBenchOptions): Promise<number> {
+  const random = randomOf(seed);
+  const store = directoryStore(join(dir, "log"));
+  const writer = await store.openWriter("web", "c0");
+  const startMs = Date.now() - 3_600_000;
+  let bytes = 0;
+  let previous = "";
+  for (let done = 0; done < events; ) {
+    const lines: string[] = [];
+    const lengths: number[] = [];
+    for (let i = 0; i < 1_000 && done < events; i++, done++) {
+      const repeat = previous !== "" && random() < duplicates;
+      const json = repeat ? previous : eventText(random, startMs + done * 0.01 - random() * 5_000, 20_000);
+      previous = json;
+      bytes += json.length;
+      const nulls = json.includes('"user_id":null') ? 1 : 0;
+      const line = `${Math.floor((startMs + done * 0.01) * 1000)}\tproduct_viewed\t16\t${nulls}\t\t${json}\n`;
+      lines.push(line);
+      lengths.push(Buffer.byteLength(line));
+    }
+    await writer.append(Buffer.from(lines.join("")), Uint32Array.from(lengths));
+  }
+  await writer.close();
+  return bytes;
+}
