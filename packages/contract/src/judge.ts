@@ -7,6 +7,7 @@ import type { DecimalRule } from "./decimal.ts";
 import { canonicalJson } from "./json.ts";
 import { schemaFormats } from "./schema.ts";
 import type { JSONSchema } from "./schema.ts";
+import { isDate, isDateTime, isTime } from "./time-format.ts";
 
 /**
  * A judge that stops at the first violation, or one that finds all of them. Their verdicts are equal.
@@ -14,6 +15,7 @@ import type { JSONSchema } from "./schema.ts";
  * Not Ajv's defaults, and why:
  * - `strictTypes`, `strictTuples`, `strictRequired` off: they forbid valid JSON Schema that libraries write.
  * - `ownProperties`: without it `{}` has a member "constructor" (and fails if a contract gives that a type).
+ * - `date`, `time` and `date-time` are our own, the formats of RFC 3339 and nothing else (see isTime).
  * - `enum`, `const` and `uniqueItems` are our own: Ajv's call `valueOf` and `toString` of the values, so that a record with a
  *   member of that name throws or is judged wrongly; and its `uniqueItems` compares every pair, which is quadratic.
  */
@@ -33,6 +35,9 @@ export function compileJudge(schema: JSONSchema, allErrors: boolean): ValidateFu
     logger: false,
   });
   ajvFormats.default(ajv, { mode: "full", formats: [...schemaFormats], keywords: false });
+  ajv.addFormat("date", { type: "string", validate: isDate });
+  ajv.addFormat("time", { type: "string", validate: isTime });
+  ajv.addFormat("date-time", { type: "string", validate: isDateTime });
   addOwnKeywords(ajv);
   return ajv.compile(schema);
 }
