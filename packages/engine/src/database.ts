@@ -59,7 +59,9 @@ export class Sql {
 function statementError(error: unknown, sql: string): Error {
   const told = engineError(error);
   if (told.code !== "engine_statement_failed") return told;
-  return new WeirError("engine_statement_failed", `${told.message}\nin: ${sql.slice(0, 2000)}`, { cause: error });
+  return new WeirError("engine_statement_failed", `${told.message}\nin: ${sql.slice(0, 2000)}`, {
+    cause: error,
+  });
 }
 
 export interface DatabaseSettings {
