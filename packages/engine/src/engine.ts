@@ -4,6 +4,7 @@ import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { commitBatch } from "./commit.ts";
+import { Compaction } from "./compact.ts";
 import type { Committed } from "./commit.ts";
 import { Database } from "./database.ts";
 import type { Sql } from "./database.ts";
@@ -57,8 +58,10 @@ export class Engine {
   readonly #planner: Planner;
   readonly #ids: IdStore;
   readonly #retention: LogRetention;
+  readonly #compaction: Compaction;
   readonly #stageSql: Sql;
   readonly #commitSql: Sql;
+  readonly #compactSql: Sql;
   readonly #throughput = new Throughput();
   readonly #queries: Queries;
   readonly #failed: Promise<WeirError>;
@@ -82,6 +85,8 @@ export class Engine {
     planner: Planner;
     ids: IdStore;
     retention: LogRetention;
+    compaction: Compaction;
+    compactSql: Sql;
     stageSql: Sql;
     commitSql: Sql;
     queries: Queries;
@@ -93,6 +98,8 @@ export class Engine {
     this.#planner = parts.planner;
     this.#ids = parts.ids;
     this.#retention = parts.retention;
+    this.#compaction = parts.compaction;
+    this.#compactSql = parts.compactSql;
     this.#stageSql = parts.stageSql;
     this.#commitSql = parts.commitSql;
     this.#queries = parts.queries;
@@ -143,6 +150,9 @@ export class Engine {
       await planner.recover();
       const retention = new LogRetention(options.store, settings);
       await retention.recover(commitSql);
+      const compaction = new Compaction(lake);
+      await compaction.sweep(commitSql);
+      const compactSql = await database.connect();
       failpoint("engine.open.ready");
       return new Engine({
         options,
@@ -152,6 +162,8 @@ export class Engine {
         planner,
         ids,
         retention,
+        compaction,
+        compactSql,
         stageSql,
         commitSql,
         queries,
@@ -180,7 +192,9 @@ export class Engine {
     await this.#loop;
     await this.#writing.catch(() => undefined);
     await this.#ids.close();
+    await this.#compaction.close();
     this.#queries.close();
+    this.#compactSql.close();
     this.#stageSql.close();
     this.#commitSql.close();
     this.#database.close();
@@ -224,6 +238,9 @@ export class Engine {
       (step) => this.#exclusive(step),
       (error) => (this.#broken ??= engineError(error)),
     );
+    const step = (work: () => Promise<void>): Promise<void> => this.#exclusive(work);
+    const fail = (error: unknown): void => void (this.#broken ??= engineError(error));
+    this.#compaction.start(this.#compactSql, now, step, fail);
     await this.#retention.run(now);
   }
 

@@ -38,4 +38,6 @@ export const engineFailpoints = [
   "engine.ids.merge_removed",
   "engine.ids.forget_recorded",
   "engine.ids.forget_removed",
+  "engine.compact.written",
+  "engine.compact.committed",
 ] as const;
