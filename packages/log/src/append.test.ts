@@ -162,6 +162,7 @@ test("wrongly framed lines are refused and leave no trace", async () => {
   const writer = await store.openWriter("web", "c0");
   const good = batch(["good"]);
   const bad: [string, number[]][] = [
+    ["1\ta\n", []],
     ["1\ta\n2\tb\n", [8]],
     ["1\ta\n2\tb\n", [4]],
     ["1\ta\n2\tb\n", [4, 4, 0]],

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { directoryStore } from "./directory.ts";
-import { losePower } from "./power-loss.fixture.ts";
+import { losePower, recordingFileSystem } from "./power-loss.fixture.ts";
 import type { Defect } from "./power-loss.fixture.ts";
 import { readStream } from "./records.fixture.ts";
 import type { ChildTask } from "./writer.child.ts";
@@ -50,7 +50,7 @@ export class Ledger {
   async run({ failpoint, killAfterAcks = Infinity, defect }: Run): Promise<boolean> {
     const log = join(this.#root, "log");
     mkdirSync(log, { recursive: true });
-    const record = join(this.#root, `record`);
+    const record = join(this.#root, "record");
     const run = `r${++this.#runs}`;
     const appends = killAfterAcks === Infinity ? 25 : 1_000_000;
     const task: ChildTask = { root: log, run, record, appends, ...(defect === undefined ? {} : { defect }) };
@@ -77,7 +77,8 @@ export class Ledger {
 
   /** Opens the log once more and throws unless it holds every acknowledged record once, whole and in order. */
   async settle(): Promise<void> {
-    const store = directoryStore(join(this.#root, "log"), { minFreeBytes: 0 });
+    const files = recordingFileSystem(join(this.#root, "record"));
+    const store = directoryStore(join(this.#root, "log"), { minFreeBytes: 0 }, { files });
     const writer = await store.openWriter("web", "c0");
     await writer.close();
     const { damagedBytes } = writer.stats();

@@ -43,6 +43,7 @@ import { listSegments, makeDirectory, readFloor, removeFile, segmentPath, writeF
 import { acquireLock, defaultLeaseMs } from "./lock.ts";
 import type { StreamName } from "./position.ts";
 import { checkNames, isName } from "./position.ts";
+import { RecoveryReport } from "./recover.ts";
 import { recoverStream } from "./recover-stream.ts";
 import { describeSegment, hasGroup, verifySegment } from "./sealed-segment.ts";
 import { DirectorySegmentWriter } from "./segment-writer.ts";
@@ -116,7 +117,8 @@ class DirectoryStore implements LogStore {
         tell({ kind: "lock_taken_over", message: `process ${pid}, which wrote here before, is dead` });
       });
       try {
-        const { next: number, recovered } = await recoverStream(files, directory, tell);
+        const report = new RecoveryReport(tell);
+        const number = await recoverStream(files, directory, report, tell);
         const limits = { ...this.#options, retryMs };
         const bound = (pendingBytes: () => number) => {
           return new DiskBound(directory, limits, pendingBytes, (full) => {
@@ -125,9 +127,8 @@ class DirectoryStore implements LogStore {
             else tell({ kind: "room", message: "the log has room again" });
           });
         };
-        const start = { ...stream, directory, number, lock, bound };
+        const start = { ...stream, directory, number, lock, bound, report };
         const opened = new DirectorySegmentWriter(start, files, limits);
-        for (const [number, one] of recovered) opened.recovered(number, one);
         await opened.ready();
         return opened;
       } catch (error) {

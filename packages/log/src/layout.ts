@@ -21,8 +21,6 @@ export interface Listing {
   /** Ascending. */
   readonly sealed: readonly number[];
   readonly open: readonly number[];
-  /** Temporary files of a `writeFloor` that did not finish. */
-  readonly leftovers: readonly string[];
 }
 
 export function segmentPath(directory: string, number: number, kind: "seg" | "open"): string {
@@ -32,14 +30,12 @@ export function segmentPath(directory: string, number: number, kind: "seg" | "op
 export async function listSegments(directory: string): Promise<Listing> {
   const sealed: number[] = [];
   const open: number[] = [];
-  const leftovers: string[] = [];
   for (const name of await readdir(directory)) {
     const [, number, kind] = segmentPattern.exec(name) ?? [];
     if (number !== undefined) (kind === "seg" ? sealed : open).push(Number(number));
-    else if (name.startsWith(`${floorName}.`)) leftovers.push(join(directory, name));
   }
   const ascending = (a: number, b: number) => a - b;
-  return { sealed: sealed.sort(ascending), open: open.sort(ascending), leftovers };
+  return { sealed: sealed.sort(ascending), open: open.sort(ascending) };
 }
 
 /**
@@ -65,7 +61,7 @@ export async function readFloor(directory: string): Promise<number> {
 /** Durable when it resolves, and either the old or the new number whatever happens meanwhile. */
 export async function writeFloor(files: FileSystem, directory: string, number: number): Promise<void> {
   const path = join(directory, floorName);
-  const temporary = `${path}.${process.pid}`;
+  const temporary = `${path}.new`;
   await removeFile(temporary);
   await symlink(formatNumber(number), temporary);
   await rename(temporary, path);

@@ -24,7 +24,7 @@ export type Defect = "no_file_sync" | "no_directory_sync";
 type Entry =
   | { readonly created: number }
   | { readonly synced: number; readonly bytes: number }
-  | { readonly directory: string; readonly names: Record<string, number> };
+  | { readonly directory: string; readonly names: Record<string, number>; readonly listedAtUs: number };
 
 /** The real file system, which notes in the file `record` what became durable. Inodes stand for files. */
 export function recordingFileSystem(record: string, defect?: Defect): FileSystem {
@@ -44,9 +44,10 @@ export function recordingFileSystem(record: string, defect?: Defect): FileSystem
     },
     async syncDirectory(path) {
       if (defect === "no_directory_sync") return;
+      const listedAtUs = Number(process.hrtime.bigint() / 1000n);
       const names = inodes(path);
       await realFileSystem.syncDirectory(path);
-      note({ directory: path, names });
+      note({ directory: path, names, listedAtUs });
     },
   };
 }
@@ -67,13 +68,16 @@ function inodes(directory: string): Record<string, number> {
 export function losePower(directory: string, record: string, choose: (below: number) => number): void {
   const syncedBytes = new Map<number, number>();
   let durableNames = new Map<number, string>();
+  let listedAtUs = 0;
   for (const line of readFileSync(record, "utf8").split("\n").slice(0, -1)) {
     const entry = JSON.parse(line) as Entry;
     if ("created" in entry) {
       syncedBytes.delete(entry.created);
       durableNames.delete(entry.created);
     } else if ("synced" in entry) syncedBytes.set(entry.synced, entry.bytes);
-    else if (entry.directory === directory) {
+    else if (entry.directory === directory && entry.listedAtUs > listedAtUs) {
+      // Writer and retention sync at the same time; what was listed last is what counts, not what was noted last.
+      listedAtUs = entry.listedAtUs;
       durableNames = new Map(Object.entries(entry.names).map(([name, inode]) => [inode, name]));
     }
   }

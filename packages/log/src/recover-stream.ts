@@ -3,36 +3,29 @@ import type { FileSystem } from "./file-system.ts";
 import type { Listing } from "./layout.ts";
 import { listSegments, readFloor, removeFile, segmentPath, writeFloor } from "./layout.ts";
 import type { StreamName } from "./position.ts";
-import type { Recovered } from "./recover.ts";
+import type { RecoveryReport } from "./recover.ts";
 import { recoverSegment } from "./recover.ts";
 import type { LogEvent } from "./store.ts";
 
-export interface RecoveredStream {
-  /** The number of the next segment. */
-  readonly next: number;
-  /** The segments that had been left open. */
-  readonly recovered: readonly (readonly [number: number, Recovered])[];
-}
-
 type Tell = (event: Omit<LogEvent, keyof StreamName>) => void;
 
-/** Seals what a crash left open and deletes what a removal left behind. Needs the stream's lock. */
+/**
+ * Seals what a crash left open and deletes what a removal left behind. Needs the stream's lock. Returns the number
+ * of the next segment.
+ */
 export async function recoverStream(
   files: FileSystem,
   directory: string,
+  report: RecoveryReport,
   tell: Tell,
-): Promise<RecoveredStream> {
+): Promise<number> {
   const listing = await listSegments(directory);
-  const { sealed, open, leftovers } = listing;
+  const { sealed, open } = listing;
   const floor = await closeGap(files, directory, listing, tell);
-  for (const path of leftovers) await removeFile(path);
   for (const number of sealed) if (number <= floor) await removeFile(segmentPath(directory, number, "seg"));
   let next = Math.max(floor, sealed.at(-1) ?? 0) + 1;
-  const recovered: [number, Recovered][] = [];
   const recoverOne = async (number: number) => {
-    const one = await recoverSegment(files, directory, number);
-    recovered.push([number, one]);
-    if (one.sealed) next = Math.max(next, number + 1);
+    if (await recoverSegment(files, directory, number, report)) next = Math.max(next, number + 1);
   };
   const taken = new Set(sealed);
   const inPlace = open.filter((number) => number > floor && !taken.has(number));
@@ -43,7 +36,7 @@ export async function recoverStream(
     await files.syncDirectory(directory);
     await recoverOne(next);
   }
-  return { next, recovered };
+  return next;
 }
 
 /**

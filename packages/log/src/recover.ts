@@ -10,7 +10,9 @@ import { ifPresent, writeAll } from "./file-system.ts";
 import { failpoint } from "./failpoint.ts";
 import { segmentPath } from "./layout.ts";
 import { findMarker, formatMarker } from "./marker.ts";
+import type { StreamName } from "./position.ts";
 import { formatNumber } from "./position.ts";
+import type { LogEvent } from "./store.ts";
 
 /** What the complete groups at the beginning of a segment add up to. */
 export interface Extent {
@@ -27,14 +29,27 @@ export interface Scan extends Extent {
   readonly sealed: boolean;
 }
 
-export interface Recovered {
-  /** Whether there is a sealed segment of this number now; if not, it had no complete group and is gone. */
-  readonly sealed: boolean;
-  /** Bytes cut off that were never acknowledged. */
-  readonly cutBytes: number;
-  /** Bytes cut off that had been acknowledged, and the file they were set aside in. */
-  readonly damagedBytes: number;
-  readonly damagedPath?: string;
+/** Sums up what recovery cut off, and tells the operator at once: the next step may fail and be tried again. */
+export class RecoveryReport {
+  readonly #tell: (event: Omit<LogEvent, keyof StreamName>) => void;
+  cutBytes = 0;
+  damagedBytes = 0;
+
+  constructor(tell: (event: Omit<LogEvent, keyof StreamName>) => void) {
+    this.#tell = tell;
+  }
+
+  cut(number: number, bytes: number): void {
+    this.cutBytes += bytes;
+    const message = `cut ${bytes} bytes that were never acknowledged from the end of segment ${number}`;
+    this.#tell({ kind: "tail_cut", message, number, bytes });
+  }
+
+  damaged(number: number, bytes: number, path: string): void {
+    this.damagedBytes += bytes;
+    const message = `acknowledged records of segment ${number} are damaged; they were set aside in ${path}`;
+    this.#tell({ kind: "damaged", message, number, bytes, code: "segment_corrupt" });
+  }
 }
 
 export function emptyExtent(): Extent {
@@ -88,54 +103,54 @@ function hasGroupAfter(bytes: Buffer, from: number): boolean {
 
 /**
  * Keeps every complete group of `<number>.open`, cuts the rest and seals; deletes it if there is no complete group.
- * `durableBytes`: how much was made durable, where the caller knows; what follows is cut unread.
+ * `durableBytes`: how much was made durable, where the caller knows; what follows is cut unread. Returns whether there
+ * is a sealed segment of this number now. May be repeated after it failed.
  */
 export async function recoverSegment(
   files: FileSystem,
   directory: string,
   number: number,
+  report: RecoveryReport,
   durableBytes?: number,
-): Promise<Recovered> {
+): Promise<boolean> {
   const path = segmentPath(directory, number, "open");
   const bytes = await ifPresent(readFile(path));
   if (bytes === undefined) return await finishRecovery(files, directory, number);
   const scan = scanSegment(bytes.subarray(0, durableBytes ?? bytes.length));
+  const rest = bytes.subarray(scan.bytes);
   const damaged = durableBytes === undefined ? hasGroupAfter(bytes, scan.bytes) : scan.bytes < durableBytes;
-  const damagedPath = join(directory, `${formatNumber(number)}.damaged-${Date.now()}`);
-  if (damaged) await setAside(files, damagedPath, bytes.subarray(scan.bytes));
-  const rest = bytes.length - scan.bytes;
-  const recovered = {
-    sealed: scan.records > 0,
-    cutBytes: damaged ? 0 : rest,
-    damagedBytes: damaged ? rest : 0,
-    ...(damaged ? { damagedPath } : {}),
-  };
+  if (rest.length > 0 && damaged) {
+    const aside = join(directory, `${formatNumber(number)}.damaged-${Date.now()}`);
+    await setAside(files, aside, rest);
+    report.damaged(number, rest.length, aside);
+  }
   if (scan.records === 0) {
     failpoint("log.recover.before_unlink");
     await unlink(path);
     await files.syncDirectory(directory);
-    return recovered;
+  } else {
+    const file = await open(path, "r+");
+    try {
+      failpoint("log.recover.before_cut");
+      if (rest.length > 0) await file.truncate(scan.bytes);
+      failpoint("log.recover.after_cut");
+      if (!scan.sealed) await writeSeal(files, file, scan);
+      // Also where a valid seal was found: it may be in the page cache only.
+      await files.sync(file);
+    } finally {
+      await file.close();
+    }
+    await publish(files, directory, number);
   }
-  const file = await open(path, "r+");
-  try {
-    failpoint("log.recover.before_cut");
-    if (rest > 0) await file.truncate(scan.bytes);
-    failpoint("log.recover.after_cut");
-    if (!scan.sealed) await writeSeal(files, file, scan);
-    // Also where a valid seal was found: it may be in the page cache only.
-    await files.sync(file);
-  } finally {
-    await file.close();
-  }
-  await publish(files, directory, number);
-  return recovered;
+  if (rest.length > 0 && !damaged) report.cut(number, rest.length);
+  return scan.records > 0;
 }
 
 /** An earlier attempt got as far as renaming or deleting the file, then failed. */
-async function finishRecovery(files: FileSystem, directory: string, number: number): Promise<Recovered> {
-  const sealed = (await ifPresent(stat(segmentPath(directory, number, "seg")))) !== undefined;
+async function finishRecovery(files: FileSystem, directory: string, number: number): Promise<boolean> {
+  const sealed = await ifPresent(stat(segmentPath(directory, number, "seg")));
   await files.syncDirectory(directory);
-  return { sealed, cutBytes: 0, damagedBytes: 0 };
+  return sealed !== undefined;
 }
 
 async function setAside(files: FileSystem, path: string, bytes: Buffer): Promise<void> {

@@ -13,7 +13,7 @@ import { Latency } from "./latency.ts";
 import { removeFile, segmentPath } from "./layout.ts";
 import type { WriterLock } from "./lock.ts";
 import type { StreamName } from "./position.ts";
-import type { Extent, Recovered } from "./recover.ts";
+import type { Extent, RecoveryReport } from "./recover.ts";
 import { emptyExtent, publish, recoverSegment, writeSeal } from "./recover.ts";
 import type { LogEvent, SegmentWriter, WriterStats } from "./store.ts";
 
@@ -31,6 +31,7 @@ export interface WriterStart extends StreamName {
   /** The number of the next segment. */
   readonly number: number;
   readonly lock: WriterLock;
+  readonly report: RecoveryReport;
   readonly bound: (pendingBytes: () => number) => DiskBound;
 }
 
@@ -60,6 +61,7 @@ export class DirectorySegmentWriter implements SegmentWriter {
   readonly #options: WriterOptions;
   readonly #lock: WriterLock;
   readonly #bound: DiskBound;
+  readonly #report: RecoveryReport;
   readonly #latency = new Latency();
   #gathering = new Group();
   #writing = new Group();
@@ -75,7 +77,7 @@ export class DirectorySegmentWriter implements SegmentWriter {
   #closing: Promise<void> | undefined;
   /** The stream is not ours any more: nothing is written again. */
   #lost: WeirError | undefined;
-  #counts = { records: 0, bytes: 0, groups: 0, sealed: 0, rejected: 0, cutBytes: 0, damagedBytes: 0 };
+  #counts = { records: 0, bytes: 0, groups: 0, sealed: 0, rejected: 0 };
 
   constructor(start: WriterStart, files: FileSystem, options: WriterOptions) {
     this.source = start.source;
@@ -83,6 +85,7 @@ export class DirectorySegmentWriter implements SegmentWriter {
     this.#directory = start.directory;
     this.#nextNumber = start.number;
     this.#lock = start.lock;
+    this.#report = start.report;
     this.#files = files;
     this.#options = options;
     this.#bound = start.bound(() => this.#gathering.bytes + this.#writing.bytes);
@@ -94,7 +97,7 @@ export class DirectorySegmentWriter implements SegmentWriter {
   }
 
   append(lines: Uint8Array, lengths: Uint32Array): Promise<void> {
-    if (lengths.length === 0) return Promise.resolve();
+    if (lengths.length === 0 && lines.length === 0) return Promise.resolve();
     const refusal = this.#refusal(lines.length);
     if (refusal !== undefined) {
       this.#counts.rejected += 1;
@@ -159,23 +162,11 @@ export class DirectorySegmentWriter implements SegmentWriter {
     }
   }
 
-  /** Counts what was recovered, here or when the stream was opened, and tells the operator. */
-  recovered(number: number, { cutBytes, damagedBytes, damagedPath }: Recovered): void {
-    this.#counts.cutBytes += cutBytes;
-    this.#counts.damagedBytes += damagedBytes;
-    if (cutBytes > 0) {
-      const message = `cut ${cutBytes} bytes that were never acknowledged from the end of segment ${number}`;
-      this.#tell({ kind: "tail_cut", message, number, bytes: cutBytes });
-    }
-    if (damagedBytes > 0) {
-      const message = `acknowledged records of segment ${number} are damaged; set aside in ${damagedPath}`;
-      this.#tell({ kind: "damaged", message, number, bytes: damagedBytes, code: "segment_corrupt" });
-    }
-  }
-
   stats(): WriterStats {
     return {
       ...this.#counts,
+      cutBytes: this.#report.cutBytes,
+      damagedBytes: this.#report.damagedBytes,
       pendingBytes: this.#gathering.bytes + this.#writing.bytes,
       diskBytes: this.#bound.diskBytes,
       full: this.#bound.full,
@@ -355,9 +346,9 @@ export class DirectorySegmentWriter implements SegmentWriter {
    */
   async #repair(segment: OpenSegment): Promise<void> {
     const { number, extent } = segment;
-    const recovered = await recoverSegment(this.#files, this.#directory, number, extent.bytes);
-    if (recovered.sealed) this.#sealed(segment);
-    this.recovered(number, recovered);
+    if (await recoverSegment(this.#files, this.#directory, number, this.#report, extent.bytes)) {
+      this.#sealed(segment);
+    }
     this.#broken = undefined;
   }
 }

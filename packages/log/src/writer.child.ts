@@ -5,6 +5,7 @@
  */
 import { readFileSync, writeSync } from "node:fs";
 import { directoryStore } from "./directory.ts";
+import { errnoOf } from "./file-system.ts";
 import type { Defect } from "./power-loss.fixture.ts";
 import { recordingFileSystem } from "./power-loss.fixture.ts";
 import { batch, parseRecords } from "./records.fixture.ts";
@@ -26,7 +27,15 @@ const store = directoryStore(task.root, options, { files: recordingFileSystem(ta
 const writer = await store.openWriter("web", "c0");
 
 function say(what: string, texts: readonly string[] = []): void {
-  writeSync(1, `${[what, ...texts].join(" ")}\n`);
+  const line = Buffer.from(`${[what, ...texts].join(" ")}\n`);
+  for (let at = 0; at < line.length;) {
+    try {
+      at += writeSync(1, line, at);
+    } catch (error) {
+      // The pipe is full: whoever reads it is busy.
+      if (errnoOf(error) !== "EAGAIN") throw error;
+    }
+  }
 }
 
 async function appender(name: number): Promise<void> {
