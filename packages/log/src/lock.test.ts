@@ -116,7 +116,7 @@ test.skipIf(!isLinux)(
   async () => {
     const root = temporaryDirectory();
     const path = await leaveLock(root, `lock-1-1-1-${await bootId()}-0123abcd`);
-    const store = directoryStore(root, free, { leaseMs: 100 });
+    const store = directoryStore(root, free, { leaseMs: 400 });
     const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()), 10);
     try {
       expect(await codeOf(store.openWriter("web", "c0"))).toBe("log_writer_locked");
