@@ -1,0 +1,36 @@
+/** The server process of `collectBench`: one collector on a directory store whose sealed segments are removed at once. */
+import { contract, Type } from "@weir/contract";
+import { directoryStore } from "@weir/log";
+import { createCollector } from "./server.ts";
+import { http } from "./source.ts";
+
+const [root = ""] = process.argv.slice(2);
+const productViewed = contract("product_viewed", {
+  version: "1.0.0",
+  owner: "bench",
+  id: "event_id",
+  time: "occurred_at",
+  fields: Type.Object({ event_id: Type.String(), occurred_at: Type.String({ format: "date-time" }) }),
+});
+const store = directoryStore(root, { minFreeBytes: 0 });
+const collector = await createCollector({
+  sources: { web: http({ contracts: [productViewed] }) },
+  store,
+  writer: "c0",
+});
+
+let removed = 0;
+const retention = setInterval(async () => {
+  for (const ref of await store.sealedAfter("web", "c0", removed, 16)) {
+    await store.remove(ref);
+    removed = ref.number;
+  }
+}, 100);
+
+process.on("message", async () => {
+  clearInterval(retention);
+  await collector.close();
+  process.send?.({ stats: collector.stats(), cpu: process.cpuUsage(), rssBytes: process.memoryUsage.rss() });
+  process.disconnect();
+});
+process.send?.({ port: collector.port });

@@ -1,0 +1,120 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Contract, Type, contract } from "@weir/contract";
+import { directoryStore } from "@weir/log";
+import { onTestFinished } from "vitest";
+import { type Collector, type CollectorOptions, createCollector } from "./server.ts";
+import { http } from "./source.ts";
+
+/** A line of the log, taken apart. */
+export interface LoggedRecord {
+  readonly line: number;
+  readonly receivedUs: number;
+  readonly contract: string;
+  readonly keys: number;
+  readonly nulls: number;
+  readonly error: string;
+  /** The record's text; the bytes of an unreadable one, as latin1. */
+  readonly text: string;
+}
+
+export interface TestCollector extends Collector {
+  readonly root: string;
+  /** All records of a source, in the order of the log, once they are durable. */
+  logged(source?: string): LoggedRecord[];
+  /** Posts and returns the answer. */
+  post(path: string, body: string | Uint8Array, headers?: Record<string, string>): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Record<string, unknown>;
+}
+
+export const productViewed: Contract = contract("product_viewed", {
+  version: "1.0.0",
+  owner: "growth",
+  id: "event_id",
+  time: "occurred_at",
+  aliases: ["Looked At Product", "com.shop.product.viewed"],
+  fields: Type.Object({
+    event_id: Type.String(),
+    occurred_at: Type.String({ format: "date-time" }),
+    sku: Type.Optional(Type.String()),
+  }),
+});
+
+export const orderPlaced: Contract = contract("order_placed", {
+  version: "2.1.0",
+  owner: "sales",
+  id: "order_id",
+  time: "placed_at",
+  fields: Type.Object({ order_id: Type.String(), placed_at: Type.String({ format: "date-time" }) }),
+});
+
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "weir-collect-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A collector on a port of its own and a log of its own; both end with the test. By default one source, `web`, without keys. */
+export async function startCollector(options: Partial<CollectorOptions> = {}): Promise<TestCollector> {
+  const root = temporaryDirectory();
+  const collector = await createCollector({
+    sources: { web: http({ contracts: [productViewed, orderPlaced] }) },
+    store: directoryStore(root, { minFreeBytes: 0 }),
+    writer: "c0",
+    ...options,
+  });
+  onTestFinished(() => collector.close());
+  const post = async (path: string, body: string | Uint8Array, headers: Record<string, string> = {}) => {
+    const response = await fetch(collector.url + path, { method: "POST", body, headers });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    };
+  };
+  return Object.assign(Object.create(collector) as Collector, {
+    root,
+    post,
+    logged: (source = "web") => readLog(join(root, source, "c0")),
+    close: () => collector.close(),
+    stats: () => collector.stats(),
+    readiness: () => collector.readiness(),
+    port: collector.port,
+    url: collector.url,
+  });
+}
+
+export function readLog(directory: string): LoggedRecord[] {
+  const segments = readdirSync(directory).filter((name) => /^\d{12}\.(seg|open)$/.test(name));
+  const lines = segments.sort().flatMap((name) => readFileSync(join(directory, name), "utf8").split("\n"));
+  return lines.filter((line) => line !== "" && !line.startsWith("0\t")).map(parseLine);
+}
+
+function parseLine(line: string): LoggedRecord {
+  const columns = line.split("\t");
+  if (columns.length !== 7) throw new Error(`${columns.length} columns: ${line}`);
+  const [number, receivedUs, name, keys, nulls, error, text] = columns as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  return {
+    line: Number(number),
+    receivedUs: Number(receivedUs),
+    contract: name,
+    keys: Number(keys),
+    nulls: Number(nulls),
+    error,
+    text: error === "" ? text : Buffer.from(text, "base64").toString("latin1"),
+  };
+}

@@ -1,0 +1,46 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { isUtf8 } from "node:buffer";
+import type { SourceLimits } from "./limits.ts";
+import type { MediaType } from "./media-type.ts";
+import type { Receipt } from "./receipt.ts";
+import { type Scanner, skipSpace } from "./scan.ts";
+
+/** One way to send records. */
+export interface Protocol {
+  readonly name: "events" | "segment" | "cloudevents";
+  /** Whether bodies of this media type are read at all. */
+  accepts(mediaType: MediaType, headers: IncomingHttpHeaders): boolean;
+  /** Whether a request without a body says something. */
+  readonly bodyless: boolean;
+  /** The write key that the body holds, for protocols that have it there. */
+  keyIn?(body: Body): string | undefined;
+  /** Reads all records of the request into the receipt. Whatever is wrong with a record is the record's, never the request's. */
+  read(request: ProtocolRequest, scanner: Scanner, receipt: Receipt): void;
+}
+
+export interface ProtocolRequest {
+  /** The last part of the path, such as `batch`. */
+  readonly endpoint: string;
+  readonly mediaType: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly limits: SourceLimits;
+  readonly body: Body;
+}
+
+/** A decompressed request body: `start..end` of `bytes`, which go on for PADDING_BYTES. */
+export interface Body {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly isUtf8: boolean;
+}
+
+/** A body without its byte order mark, if it has one (RFC 8259, section 8.1, lets receivers ignore it). */
+export function bodyOf(bytes: Buffer, size: number): Body {
+  const hasMark = size >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return { bytes, start: hasMark ? 3 : 0, end: size, isUtf8: isUtf8(bytes.subarray(0, size)) };
+}
+
+export function isBlank({ bytes, start, end }: Body): boolean {
+  return skipSpace(bytes, start, end) === end;
+}

@@ -1,0 +1,229 @@
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { AddressInfo, Server as NetServer } from "node:net";
+import { WeirError } from "@weir/contract";
+import type { LogStore } from "@weir/log";
+import { refuseConnection } from "./answer.ts";
+import { ContractList } from "./contract-list.ts";
+import { ContractNames } from "./contract-names.ts";
+import { Cors } from "./cors.ts";
+import { Ingest, type OpenSource } from "./ingest.ts";
+import { type CollectorLimits, defaultCollectorLimits, withDefaults } from "./limits.ts";
+import { type Readiness, readinessOf } from "./readiness.ts";
+import { MemoryGauge } from "./receive-body.ts";
+import { neverBack, wallClockUs } from "./received-clock.ts";
+import { type Destinations, route } from "./routes.ts";
+import type { HttpSource } from "./source.ts";
+import { SourceWriter } from "./source-writer.ts";
+import { type CollectorStats, Counters } from "./stats.ts";
+import { WriteKeys } from "./write-keys.ts";
+
+export interface CollectorOptions {
+  readonly sources: Readonly<Record<string, HttpSource>>;
+  readonly store: LogStore;
+  /** Name of the stream that this collector writes in every source, such as `c0`; no two live collectors share one. */
+  readonly writer: string;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0: any free one. */
+  readonly port?: number;
+  /** A bound socket, as another process passed it; instead of host and port. */
+  readonly serverHandle?: NetServer;
+  /** Unix socket of the engine's HTTP server; without it `/api` answers 503. */
+  readonly apiSocket?: string;
+  readonly limits?: Partial<CollectorLimits>;
+  /** Microseconds since the epoch, for the `received` column. */
+  readonly clock?: () => number;
+  /** Hears of what an operator should know: failures of the log, and defects. Must not throw. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface Collector {
+  readonly port: number;
+  /** Where clients on this machine reach it, such as `http://127.0.0.1:8787`. */
+  readonly url: string;
+  stats(): CollectorStats;
+  /** What `/readyz` answers. */
+  readiness(): Readiness;
+  /** Stops accepting, finishes the requests under way (for limits.closeTimeoutMs), seals the log. The same promise each time. */
+  close(): Promise<void>;
+}
+
+/** Bytes of a request line and its headers together. */
+const maxHeaderBytes = 16 * 1024;
+/** How often connections are looked through for slow clients; Node's default of 30 s would let them stay that much longer. */
+const slowCheckMs = 1000;
+
+/**
+ * Starts a collector: an HTTP server that writes what clients send it into the log, and answers 202 when it is durable there.
+ * Its addresses, and what each answers to which input, are in docs/reference/http.md.
+ *
+ * A source without write keys accepts requests that show none (or any), but only if it is the only source: that is for local
+ * development.
+ *
+ * @throws WeirError `invalid_source` if sources contradict each other; what `LogStore.openWriter` throws; `port_in_use`,
+ *   `address_unavailable`. Then nothing stays open.
+ */
+export async function createCollector(options: CollectorOptions): Promise<Collector> {
+  const limits = withDefaults(defaultCollectorLimits, options.limits, "collector");
+  const keys = new WriteKeys<OpenSource>();
+  checkKeys(options.sources);
+  const sources = await openSources(options);
+  try {
+    for (const source of sources) for (const key of source.declared.writeKeys) keys.add(key, source);
+    const server = new CollectorServer(options, limits, sources, keys);
+    await server.listen(options);
+    return server;
+  } catch (error) {
+    await Promise.all(sources.map(({ writer }) => writer.close()));
+    throw error;
+  }
+}
+
+function checkKeys(sources: CollectorOptions["sources"]): void {
+  const entries = Object.entries(sources);
+  if (entries.length < 2) return;
+  for (const [name, { writeKeys }] of entries) {
+    if (writeKeys.length > 0) continue;
+    throw new WeirError(
+      "invalid_source",
+      `Source ${name} has no write key, and there are other sources: its records could not be told from theirs.`,
+      { where: `source ${name}`, remedy: "Give every http source a write key of its own." },
+    );
+  }
+}
+
+async function openSources({ sources, store, writer }: CollectorOptions): Promise<OpenSource[]> {
+  const opened: OpenSource[] = [];
+  try {
+    for (const [name, declared] of Object.entries(sources)) {
+      const names = new ContractNames(declared.contracts);
+      const sourceWriter = new SourceWriter(await store.openWriter(name, writer));
+      opened.push({ name, declared, names, writer: sourceWriter, rates: new Map() });
+    }
+    return opened;
+  } catch (error) {
+    await Promise.all(opened.map((source) => source.writer.close()));
+    throw error;
+  }
+}
+
+class CollectorServer implements Collector {
+  readonly #limits: CollectorLimits;
+  readonly #sources: readonly OpenSource[];
+  readonly #server: Server;
+  readonly #gauge: MemoryGauge;
+  readonly #counters = new Counters();
+  #connections = 0;
+  #closing: Promise<void> | undefined;
+  #url = "";
+
+  constructor(
+    options: CollectorOptions,
+    limits: CollectorLimits,
+    sources: readonly OpenSource[],
+    keys: WriteKeys<OpenSource>,
+  ) {
+    this.#limits = limits;
+    this.#sources = sources;
+    this.#gauge = new MemoryGauge(limits.inFlightBytes);
+    const cors = new Cors(Object.values(options.sources));
+    const [first] = sources;
+    const ingest = new Ingest({
+      keys,
+      keyless: first?.declared.writeKeys.length === 0 ? first : undefined,
+      cors,
+      limits,
+      gauge: this.#gauge,
+      counters: this.#counters,
+      receivedUs: neverBack(options.clock ?? wallClockUs()),
+      isClosing: () => this.#closing !== undefined,
+      onError: options.onError ?? (() => {}),
+    });
+    this.#server = this.#createServer({
+      ingest,
+      cors,
+      contracts: new ContractList(options.sources),
+      readiness: () => this.readiness(),
+      apiSocket: options.apiSocket,
+    });
+  }
+
+  #createServer(to: Destinations): Server {
+    const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, connections } = this.#limits;
+    const server = createServer({
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      maxHeaderSize: maxHeaderBytes,
+      connectionsCheckingInterval: slowCheckMs,
+    });
+    server.maxConnections = connections;
+    // A client may close its half of the connection behind its request and still wait for the answer.
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.on("connection", (socket) => {
+      this.#connections++;
+      socket.once("close", () => this.#connections--);
+    });
+    server.on("request", (request, response) => route(request, response, false, to));
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) =>
+      route(request, response, true, to),
+    );
+    server.on("clientError", refuseConnection);
+    return server;
+  }
+
+  async listen({ host = "127.0.0.1", port = 0, serverHandle }: CollectorOptions): Promise<void> {
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+      if (serverHandle === undefined) server.listen({ host, port }, resolve);
+      else server.listen(serverHandle, resolve);
+    });
+    const { address, family, port: bound } = server.address() as AddressInfo;
+    const local = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
+    this.#url = `http://${family === "IPv6" ? `[${local}]` : local}:${bound}`;
+  }
+
+  get port(): number {
+    return Number(new URL(this.#url).port);
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  stats(): CollectorStats {
+    return this.#counters.snapshot({ inFlightBytes: this.#gauge.used, connections: this.#connections });
+  }
+
+  readiness(): Readiness {
+    return readinessOf(this.#sources, this.#gauge, this.#closing !== undefined);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const server = this.#server;
+    // Answers from now on say "Connection: close"; idle connections are closed here.
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const cut = setTimeout(() => server.closeAllConnections(), this.#limits.closeTimeoutMs);
+    await closed;
+    clearTimeout(cut);
+    await Promise.all(this.#sources.map(({ writer }) => writer.close()));
+  }
+}
+
+function listenError(cause: NodeJS.ErrnoException, host: string, port: number): WeirError {
+  const where = `${host}:${port}`;
+  if (cause.code === "EADDRINUSE") {
+    return new WeirError("port_in_use", `Another process listens on port ${port} of ${host}.`, {
+      where,
+      cause,
+    });
+  }
+  return new WeirError("address_unavailable", `Cannot listen on ${where} (${cause.code}).`, { where, cause });
+}
