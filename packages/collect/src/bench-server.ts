@@ -20,17 +20,26 @@ const collector = await createCollector({
 });
 
 let removed = 0;
-const retention = setInterval(async () => {
+async function removeSealed(): Promise<void> {
   for (const ref of await store.sealedAfter("web", "c0", removed, 16)) {
     await store.remove(ref);
     removed = ref.number;
   }
-}, 100);
+}
+const retention = setInterval(() => void removeSealed(), 100);
 
-process.on("message", async () => {
+async function finish(): Promise<void> {
   clearInterval(retention);
+  const cpu = process.cpuUsage(cpuBefore);
+  const rssBytes = process.memoryUsage.rss();
   await collector.close();
-  process.send?.({ stats: collector.stats(), cpu: process.cpuUsage(), rssBytes: process.memoryUsage.rss() });
+  process.send?.({ stats: collector.stats(), cpu, rssBytes });
   process.disconnect();
+}
+
+let cpuBefore = process.cpuUsage();
+process.on("message", (message) => {
+  if (message === "begin") cpuBefore = process.cpuUsage();
+  else void finish();
 });
 process.send?.({ port: collector.port });

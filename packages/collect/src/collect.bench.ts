@@ -55,6 +55,7 @@ export async function collectBench(options: CollectBenchOptions): Promise<Collec
 
   const latencies: number[] = [];
   await run(port, requests, connections, performance.now() + 1000, []);
+  server.send("begin");
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   await run(port, requests, connections, started + seconds * 1000, latencies);
@@ -75,7 +76,7 @@ export async function collectBench(options: CollectBenchOptions): Promise<Collec
     recordBytes: bytes / batch,
     p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
     p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
-    serverCores: (report.cpu.user + report.cpu.system) / 1e6 / (elapsedS + 1),
+    serverCores: (report.cpu.user + report.cpu.system) / 1e6 / elapsedS,
     clientCores: (cpu.user + cpu.system) / 1e6 / elapsedS,
     serverRssBytes: report.rssBytes,
   };

@@ -78,7 +78,7 @@ export async function startCollector(options: Partial<CollectorOptions> = {}): P
       body: (await response.json()) as Record<string, unknown>,
     };
   };
-  return Object.assign(Object.create(collector) as Collector, {
+  return {
     root,
     post,
     logged: (source = "web") => readLog(join(root, source, "c0")),
@@ -87,7 +87,7 @@ export async function startCollector(options: Partial<CollectorOptions> = {}): P
     readiness: () => collector.readiness(),
     port: collector.port,
     url: collector.url,
-  });
+  };
 }
 
 export function readLog(directory: string): LoggedRecord[] {

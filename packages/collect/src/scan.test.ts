@@ -120,7 +120,10 @@ const mutation = fc.record({
   at: fc.double({ min: 0, max: 0.999, noNaN: true }),
   kind: fc.constantFrom("delete", "insert", "replace", "cut", "double"),
   with: fc.constantFrom(
-    ...'{}[]:,"\\ \n\t0019-+.eEtfnu',
+    ...'{ } [ ] : , " \\ 0 1 9 - + . e E t f n u'.split(" "),
+    " ",
+    "\n",
+    "\t",
     "\u0000",
     "\u001f",
     "é",
