@@ -1,3 +1,18 @@
 export { contractArbitrary, schemaArbitrary } from "./schemas/contract-arbitrary.ts";
 export type { ContractOptions } from "./schemas/contract-arbitrary.ts";
 export { instanceArbitrary } from "./schemas/instance-arbitrary.ts";
+export { caseTables } from "./schemas/cases/all.ts";
+export { caseContract, caseRecord, quoted, table } from "./schemas/cases/case.ts";
+export type { CaseTable, SchemaCase } from "./schemas/cases/case.ts";
+export { TestChild } from "./crash/child-process.ts";
+export type { ChildEnd, ChildOptions, Said } from "./crash/child-process.ts";
+export { ObligationLedger } from "./crash/ledger.ts";
+export { logLines } from "./crash/log-lines.ts";
+export { observe } from "./crash/observed.ts";
+export type { Asker, CleanRow, Observed } from "./crash/observed.ts";
+export { crashContracts, crashProgram, crashTables } from "./crash/project.ts";
+export type { Variant } from "./crash/project.ts";
+export { seedOfRun, seeded } from "./crash/seeded.ts";
+export type { Chances } from "./crash/seeded.ts";
+export { Workload } from "./crash/workload.ts";
+export type { WorkRecord } from "./crash/workload.ts";

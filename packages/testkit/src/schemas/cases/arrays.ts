@@ -1,0 +1,147 @@
+import { table } from "./case.ts";
+import type { CaseTable } from "./case.ts";
+
+const noLists = ["null", "{}", '"[]"', "0", "true", '{"0":"a"}'];
+
+/** Keywords of lists. */
+export const arrayTables: readonly CaseTable[] = [
+  table(
+    "items string",
+    { type: "array", items: { type: "string" } },
+    ["[]", '["a"]', '["","\\u0000","😀"]'],
+    ["[1]", '["a",null]', '[["a"]]', '["a",1]', ...noLists],
+  ),
+  table(
+    "items nullable integer",
+    { type: "array", items: { type: ["integer", "null"] } },
+    ["[]", "[null]", "[1,null,1.0]"],
+    ["[1.5]", '["1"]', "[[null]]", "[9007199254740992]"],
+  ),
+  table(
+    "items of items",
+    { type: "array", items: { type: "array", items: { type: "number" } } },
+    ["[]", "[[]]", "[[1],[],[2,3]]"],
+    ["[1]", '[["a"]]', "[null]", "[[1],[null]]"],
+  ),
+  table(
+    "items of objects",
+    { type: "array", items: { type: "object", required: ["a"], properties: { a: { type: "string" } } } },
+    ["[]", '[{"a":"x"}]', '[{"a":"","b":1},{"a":"x"}]'],
+    ["[{}]", '[{"a":1}]', '[{"a":"x"},{"b":"x"}]', "[null]", '["a"]'],
+  ),
+  table(
+    "items of decimals",
+    { type: "array", items: { type: ["string", "number"], decimal: { precision: 3, scale: 1 } } },
+    ["[]", '["1.5",1.5,0]'],
+    ['["1.25"]', "[null]", "[1000]"],
+  ),
+  table(
+    "items of date-times",
+    { type: "array", items: { type: "string", format: "date-time" } },
+    ["[]", '["2026-01-01T00:00:00Z"]'],
+    ['["2026-01-01"]', '["2026-01-01T00:00:00Z",""]'],
+  ),
+  table("items true", { type: "array", items: true }, ["[]", "[1,null,[]]"], noLists),
+  table("items false", { type: "array", items: false }, ["[]"], ["[1]", "[null]", ...noLists]),
+  table(
+    "items judges lists only",
+    { items: { type: "string" } },
+    ["null", "1", "{}", '{"a":1}', '["a"]'],
+    ["[1]"],
+  ),
+  table(
+    "minItems 2",
+    { type: "array", minItems: 2 },
+    ["[1,2]", "[null,null]", "[[],[],[]]"],
+    ["[]", "[1]", "[[1,2]]", ...noLists],
+  ),
+  table("maxItems 1", { type: "array", maxItems: 1 }, ["[]", "[1]", "[[1,2]]"], ["[1,2]", "[null,null]"]),
+  table("maxItems 0", { type: "array", maxItems: 0 }, ["[]"], ["[null]"]),
+  table("a size judges lists only", { minItems: 1 }, ["null", "{}", '""', "[0]"], ["[]"]),
+  table(
+    "uniqueItems",
+    { type: "array", uniqueItems: true },
+    [
+      "[]",
+      "[1]",
+      '[1,"1",true,null,"a",[],{}]',
+      "[[1],[1,1]]",
+      '[{"a":1},{"a":2}]',
+      "[0,false]",
+      '["",null]',
+      "[[],{}]",
+      '["a","A"]',
+      '["é","e\u0301"]',
+      "[0.1,0.10000000000000002]",
+      '[{"toString":1},{}]',
+    ],
+    [
+      "[1,1]",
+      "[1,1.0]",
+      "[0,-0]",
+      '["a","b","a"]',
+      '["a","\\u0061"]',
+      "[null,null]",
+      "[[1],[1]]",
+      '[{"a":1,"b":2},{"b":2,"a":1}]',
+      "[[{}],[{}]]",
+      "[0.1,0.1000000000000000055511151231257827]",
+      "[9007199254740992,9007199254740993]",
+      '[{"valueOf":1},{"valueOf":1}]',
+      ...noLists,
+    ],
+  ),
+  table(
+    "uniqueItems of strings",
+    { type: "array", items: { type: "string" }, uniqueItems: true },
+    ["[]", '["a","b"]'],
+    ['["a","a"]', '["a",1]'],
+  ),
+  table("uniqueItems false", { type: "array", uniqueItems: false }, ["[1,1]", "[]"], noLists),
+  table(
+    "contains",
+    { type: "array", contains: { type: "integer", minimum: 5 } },
+    ["[5]", '["a",6,null]', "[1,2,5.0]"],
+    ["[]", "[4]", '["5"]', "[[5]]"],
+  ),
+  table(
+    "contains with counts",
+    { type: "array", contains: { const: 1 }, minContains: 2, maxContains: 3 },
+    ["[1,1]", "[1,0,1,1]", "[1.0,1]"],
+    ["[]", "[1]", "[1,1,1,1]", '["1","1"]'],
+  ),
+  table(
+    "prefixItems",
+    { type: "array", prefixItems: [{ type: "string" }, { type: "integer" }] },
+    ["[]", '["a"]', '["a",1]', '["a",1,null,{}]'],
+    ["[1]", '["a","b"]', '["a",1.5]', "[null]"],
+  ),
+  table(
+    "prefixItems and items",
+    { type: "array", prefixItems: [{ type: "string" }], items: { type: "boolean" } },
+    ["[]", '["a"]', '["a",true,false]'],
+    ['["a",1]', "[true]", '["a","b"]'],
+  ),
+  table(
+    "a tuple",
+    { type: "array", prefixItems: [{ type: "number" }, { type: "number" }], items: false, minItems: 2 },
+    ["[1,2]", "[1.5,-0]"],
+    ["[]", "[1]", "[1,2,3]", '[1,"2"]'],
+  ),
+  table(
+    "unevaluatedItems",
+    { type: "array", prefixItems: [{ type: "string" }], unevaluatedItems: false },
+    ["[]", '["a"]'],
+    ['["a","b"]', "[1]"],
+  ),
+  table(
+    "unevaluatedItems after a union",
+    {
+      type: "array",
+      anyOf: [{ prefixItems: [{ const: 1 }] }, { prefixItems: [{ const: 2 }, true] }],
+      unevaluatedItems: { type: "string" },
+    },
+    ["[]", "[1]", '[1,"a"]', "[2,0]", '[2,0,"a"]'],
+    ["[1,0]", "[2,0,0]", "[3]"],
+  ),
+];

@@ -1,0 +1,285 @@
+import type { JSONSchema } from "@weir/contract";
+import { table } from "./case.ts";
+import type { CaseTable } from "./case.ts";
+
+const noObjects = ["null", "[]", '"{}"', "0", "true"];
+const point: JSONSchema = {
+  type: "object",
+  required: ["x"],
+  properties: { x: { type: "number" }, y: { type: ["string", "null"] } },
+};
+
+/** Typed here, as the compiler takes a member named constructor of a literal for the inherited one. */
+const inheritedNames: Record<string, JSONSchema> = {
+  constructor: { type: "string" } as JSONSchema,
+  valueOf: { type: "integer" } as JSONSchema,
+  length: { type: "integer" },
+};
+
+/** Keywords of objects. */
+export const objectTables: readonly CaseTable[] = [
+  table(
+    "properties and required",
+    point,
+    [
+      '{"x":1}',
+      '{"y":null,"x":1.5}',
+      '{"x":0,"y":""}',
+      '{"x":1,"z":{}}',
+      '{"x":1,"X":"a"}',
+      String.raw`{"\u0078":1}`,
+      '{"x":1,"":0}',
+    ],
+    [
+      "{}",
+      '{"y":"a"}',
+      '{"x":null}',
+      '{"x":"1"}',
+      '{"X":1}',
+      '{"x ":1}',
+      '{"x":1,"y":1}',
+      '{"x":1,"y":false}',
+      '{"":1}',
+      ...noObjects,
+    ],
+  ),
+  table(
+    "optional is not nullable",
+    { type: "object", properties: { a: { type: "string" } } },
+    ["{}", '{"a":"x"}', '{"b":null}'],
+    ['{"a":null}', '{"a":1}', ...noObjects],
+  ),
+  table(
+    "nullable is not optional",
+    { type: "object", required: ["a"], properties: { a: { type: ["string", "null"] } } },
+    ['{"a":null}', '{"a":""}'],
+    ["{}", '{"A":null}'],
+  ),
+  table(
+    "properties judges objects only",
+    { properties: { a: { type: "string" } } },
+    ["null", "[]", "1", '["a"]', '{"a":"x"}'],
+    ['{"a":1}'],
+  ),
+  table(
+    "required without properties",
+    { type: "object", required: ["a", "b"] },
+    ['{"a":null,"b":0}', '{"b":1,"a":2,"c":3}'],
+    ["{}", '{"a":1}', '{"b":1}', '{"A":1,"B":1}'],
+  ),
+  table(
+    "required of inherited names",
+    { type: "object", required: ["toString", "constructor", "hasOwnProperty", "__proto__"] },
+    ['{"toString":1,"constructor":1,"hasOwnProperty":1,"__proto__":1}'],
+    ["{}", '{"toString":1}', '{"toString":1,"constructor":1,"hasOwnProperty":1}'],
+  ),
+  table(
+    "properties of inherited names",
+    { type: "object", properties: inheritedNames },
+    ["{}", '{"constructor":"a","valueOf":1,"length":2}', '{"__proto__":{"constructor":1}}'],
+    ['{"constructor":1}', '{"valueOf":"a"}', '{"length":"a"}'],
+  ),
+  table(
+    "odd property names",
+    {
+      type: "object",
+      properties: {
+        "a b": { type: "integer" },
+        "a.b": { type: "integer" },
+        "a/b~c": { type: "integer" },
+        'a"b': { type: "integer" },
+        "a'b": { type: "integer" },
+        "a\\b": { type: "integer" },
+        $: { type: "integer" },
+        "[0]": { type: "integer" },
+        "*": { type: "integer" },
+        é: { type: "integer" },
+        "😀": { type: "integer" },
+        select: { type: "integer" },
+        "0": { type: "integer" },
+      },
+    },
+    [
+      "{}",
+      `{"a b":1,"a.b":1,"a/b~c":1,"a\\"b":1,"a'b":1,"a\\\\b":1,"$":1,"[0]":1,"*":1,"é":1,"😀":1,"select":1,"0":1}`,
+      '{"a":{"b":"x"}}',
+      '{"e\u0301":"x"}',
+    ],
+    [
+      '{"a b":"x"}',
+      '{"a.b":"x"}',
+      '{"a/b~c":"x"}',
+      '{"a\\"b":"x"}',
+      `{"a'b":"x"}`,
+      '{"a\\\\b":"x"}',
+      '{"$":"x"}',
+      '{"[0]":"x"}',
+      '{"*":"x"}',
+      '{"é":"x"}',
+      '{"\\u00e9":"x"}',
+      '{"😀":"x"}',
+      '{"\\ud83d\\ude00":"x"}',
+      '{"select":"x"}',
+      '{"0":"x"}',
+    ],
+  ),
+  table(
+    "additionalProperties false",
+    { type: "object", properties: { a: { type: "string" } }, additionalProperties: false },
+    ["{}", '{"a":"x"}'],
+    [
+      '{"b":1}',
+      '{"a":"x","b":null}',
+      '{"A":"x"}',
+      '{"":1}',
+      '{"__proto__":1}',
+      '{"constructor":1}',
+      '{"a":1}',
+      ...noObjects,
+    ],
+  ),
+  table(
+    "additionalProperties false without properties",
+    { type: "object", additionalProperties: false },
+    ["{}"],
+    ['{"a":1}', '{"":null}', '{"__proto__":{}}'],
+  ),
+  table(
+    "additionalProperties beside properties",
+    { type: "object", properties: { a: { type: "string" } }, additionalProperties: { type: "integer" } },
+    ["{}", '{"a":"x","b":1}', '{"b":1.0}'],
+    ['{"a":1}', '{"b":"x"}', '{"b":null}', '{"":""}', '{"b":9007199254740992}'],
+  ),
+  table(
+    "a map of integers",
+    { type: "object", additionalProperties: { type: "integer" } },
+    ["{}", '{"a":1}', '{"":0,"a b":-1,"😀":2}', '{"a\\nb":1}', '{"__proto__":1}'],
+    [
+      '{"a":"1"}',
+      '{"a":1.5}',
+      '{"a":null}',
+      '{"a":1,"b":{}}',
+      '{"a\\nb":"x"}',
+      '{"__proto__":"x"}',
+      ...noObjects,
+    ],
+  ),
+  table(
+    "a map of nullable strings",
+    { type: "object", additionalProperties: { type: ["string", "null"] } },
+    ["{}", '{"a":null,"b":""}'],
+    ['{"a":1}', '{"a":[]}'],
+  ),
+  table(
+    "a map of maps",
+    { type: "object", additionalProperties: { type: "object", additionalProperties: { type: "boolean" } } },
+    ["{}", '{"a":{}}', '{"a":{"b":true}}'],
+    ['{"a":true}', '{"a":{"b":1}}'],
+  ),
+  table(
+    "a map as TypeBox writes it",
+    { type: "object", patternProperties: { "^.*$": { type: "string" } } },
+    ["{}", '{"a":"x","":"y"}', '{"a\\nb":"x"}'],
+    ['{"a":1}', '{"":null}', '{"a\\nb":1}'],
+  ),
+  table(
+    "patternProperties",
+    { type: "object", patternProperties: { "^n_": { type: "number" }, "😀": { type: "boolean" } } },
+    ["{}", '{"n_a":1,"x":"y"}', '{"a😀":true}', '{"_n_":""}'],
+    ['{"n_a":"1"}', '{"n_😀":1}', '{"n_😀":true}', '{"x😀":null}'],
+  ),
+  table(
+    "patternProperties and a closed rest",
+    {
+      type: "object",
+      properties: { id: { type: "string" } },
+      patternProperties: { "^x-": true },
+      additionalProperties: false,
+    },
+    ["{}", '{"id":"a","x-1":null}'],
+    ['{"y":1}', '{"id":1}', '{"X-1":1}'],
+  ),
+  table(
+    "propertyNames",
+    { type: "object", propertyNames: { pattern: "^[a-z]+$", maxLength: 3 } },
+    ["{}", '{"a":1,"abc":2}'],
+    ['{"abcd":1}', '{"A":1}', '{"":1}', '{"a":1,"b c":2}'],
+  ),
+  table(
+    "propertyNames of an enum",
+    { type: "object", propertyNames: { enum: ["a", "b"] }, additionalProperties: { type: "integer" } },
+    ["{}", '{"a":1,"b":2}'],
+    ['{"c":1}', '{"a":"x"}'],
+  ),
+  table("propertyNames false", { type: "object", propertyNames: false }, ["{}"], ['{"a":1}']),
+  table(
+    "minProperties 1",
+    { type: "object", minProperties: 1 },
+    ['{"a":1}', '{"":null}', '{"__proto__":1}'],
+    ["{}", ...noObjects],
+  ),
+  table(
+    "maxProperties 1",
+    { type: "object", maxProperties: 1 },
+    ["{}", '{"a":{"b":1,"c":2}}'],
+    ['{"a":1,"b":2}', '{"a":1,"__proto__":2}'],
+  ),
+  table(
+    "dependentRequired",
+    { type: "object", dependentRequired: { card: ["expiry", "name"] } },
+    ["{}", '{"expiry":1}', '{"card":1,"expiry":1,"name":1}'],
+    ['{"card":1}', '{"card":null,"expiry":1}'],
+  ),
+  table(
+    "dependentSchemas",
+    { type: "object", dependentSchemas: { a: { properties: { b: { type: "integer" } }, required: ["b"] } } },
+    ["{}", '{"b":"x"}', '{"a":1,"b":1}'],
+    ['{"a":1}', '{"a":1,"b":"x"}'],
+  ),
+  table(
+    "unevaluatedProperties",
+    {
+      type: "object",
+      allOf: [{ properties: { a: { type: "string" } } }],
+      properties: { b: true },
+      unevaluatedProperties: false,
+    },
+    ["{}", '{"a":"x","b":1}'],
+    ['{"c":1}', '{"a":1}'],
+  ),
+  table(
+    "nested objects",
+    {
+      type: "object",
+      required: ["o"],
+      properties: { o: { type: "object", required: ["p"], properties: { p: point } } },
+    },
+    ['{"o":{"p":{"x":1}}}', '{"o":{"p":{"x":1,"y":null},"q":[]},"r":0}'],
+    [
+      "{}",
+      '{"o":{}}',
+      '{"o":null}',
+      '{"o":{"p":{}}}',
+      '{"o":{"p":{"x":"1"}}}',
+      '{"o":[]}',
+      '{"o":{"p":{"x":1,"y":2}}}',
+    ],
+  ),
+  table(
+    "nullable object",
+    { type: ["object", "null"], required: ["a"], properties: { a: { type: "string" } } },
+    ["null", '{"a":"x"}'],
+    ["{}", "[]", '{"a":null}', '"null"'],
+  ),
+  table(
+    "nested object that is closed",
+    {
+      type: "object",
+      properties: {
+        o: { type: "object", properties: { a: { type: "integer" } }, additionalProperties: false },
+      },
+    },
+    ["{}", '{"o":{}}', '{"o":{"a":1},"b":2}'],
+    ['{"o":{"b":1}}', '{"o":{"a":"x"}}'],
+  ),
+];
