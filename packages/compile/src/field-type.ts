@@ -1,3 +1,6 @@
+import { decimalTest, maxInteger } from "@weir/contract";
+import type { DecimalRule } from "@weir/contract";
+
 /**
  * What a JSON Schema says about one value, in the terms that SQL can judge.
  *
@@ -25,7 +28,14 @@ export type FieldType = { readonly exact: boolean } & (
     }
   | { readonly kind: "integer"; readonly bounds: NumberBounds; readonly values?: readonly number[] }
   | { readonly kind: "number"; readonly bounds: NumberBounds; readonly values?: readonly number[] }
-  | { readonly kind: "decimal"; readonly precision: number; readonly scale: number }
+  | {
+      readonly kind: "decimal";
+      readonly precision: number;
+      readonly scale: number;
+      /** Inclusive bounds that DECIMAL(precision, scale) holds, as `canonicalDecimal` writes them. */
+      readonly minimum?: string;
+      readonly maximum?: string;
+    }
   | { readonly kind: "boolean"; readonly value?: boolean }
   | { readonly kind: "timestamp" }
   | { readonly kind: "date" }
@@ -122,6 +132,8 @@ export function valueType(schema: unknown): ValueType {
   const union = unionOf(keywords);
   if (union !== undefined) return union;
   const { types, nullable } = typesOf(keywords.take("type"));
+  // `type: "null"` alone: a column of nothing, and nothing that SQL should judge.
+  if (types.length === 0 && nullable) return { type: { kind: "json", exact: false }, nullable };
   if (types.length === 0) return { type: untyped(keywords), nullable: true };
   if (types.length === 2 && types.includes("string") && types.includes("number") && keywords.has("decimal")) {
     return { type: decimalType(keywords), nullable };
@@ -143,7 +155,7 @@ function unionOf(keywords: Keywords): ValueType | undefined {
   if (!Array.isArray(anyOf) || keywords.has("type")) return undefined;
   keywords.take("anyOf");
   if (!keywords.none) return undefined;
-  const others = anyOf.filter((option) => !(isObject(option) && option["type"] === "null"));
+  const others = anyOf.filter((option) => !isNull(option));
   const nullable = others.length < anyOf.length;
   if (others.length === 1) {
     const inner = valueType(others[0]);
@@ -158,6 +170,13 @@ function unionOf(keywords: Keywords): ValueType | undefined {
     };
   }
   return { type: { kind: "json", exact: false }, nullable: true };
+}
+
+/** Whether a schema says "null" and nothing else. */
+function isNull(schema: unknown): boolean {
+  if (!isObject(schema)) return false;
+  const keywords = new Keywords(schema);
+  return keywords.take("type") === "null" && keywords.none;
 }
 
 function untyped(keywords: Keywords): FieldType {
@@ -181,7 +200,8 @@ function typed(type: string, keywords: Keywords, nullable: boolean): FieldType {
       return numberType(type, keywords, nullable);
     case "boolean": {
       const constant = keywords.peek("const");
-      if (typeof constant === "boolean") keywords.take("const");
+      // A nullable type with a constant does not accept null: leave that to Ajv.
+      if (typeof constant === "boolean" && !nullable) keywords.take("const");
       return {
         kind: "boolean",
         exact: keywords.none,
@@ -204,13 +224,13 @@ function valuesOf<T>(
   is: (value: unknown) => value is T,
 ): T[] | undefined {
   const constant = keywords.peek("const");
-  if (keywords.has("const") && !keywords.has("enum") && is(constant)) {
+  if (keywords.has("const") && !keywords.has("enum") && is(constant) && !nullable) {
     keywords.take("const");
     return [constant];
   }
   const listed = keywords.peek("enum");
   if (!Array.isArray(listed) || keywords.has("const")) return undefined;
-  // A nullable type whose enumeration leaves null out does not accept null: leave that to Ajv.
+  // A nullable type whose enumeration leaves null out does not accept null: leave that to Ajv, as with a constant.
   if (nullable && !listed.includes(null)) return undefined;
   const values = listed.filter((value) => value !== null);
   if (!values.every(is)) return undefined;
@@ -247,6 +267,12 @@ function numberType(kind: "integer" | "number", keywords: Keywords, nullable: bo
     exclusiveMinimum: keywords.number("exclusiveMinimum"),
     exclusiveMaximum: keywords.number("exclusiveMaximum"),
   });
+  const { minimum = -Infinity, exclusiveMinimum = -Infinity } = bounds;
+  const { maximum = Infinity, exclusiveMaximum = Infinity } = bounds;
+  const isSafe =
+    Math.max(minimum, exclusiveMinimum) >= -maxInteger && Math.min(maximum, exclusiveMaximum) <= maxInteger;
+  // Past 2^53 an integer is whatever double the reader of its JSON makes of it: that double is its value.
+  if (kind === "integer" && !isSafe) return { kind: "number", bounds, exact: false };
   return { kind, bounds, exact: keywords.none, ...defined({ values }) };
 }
 
@@ -255,7 +281,11 @@ function decimalType(keywords: Keywords): FieldType {
   const precision = isObject(decimal) ? decimal["precision"] : undefined;
   const scale = isObject(decimal) ? decimal["scale"] : undefined;
   if (typeof precision !== "number" || typeof scale !== "number") return { kind: "json", exact: false };
-  return { kind: "decimal", precision, scale, exact: keywords.none };
+  const rule = decimal as unknown as DecimalRule;
+  const fits = decimalTest({ precision, scale });
+  const bounds = defined({ minimum: rule.minimum, maximum: rule.maximum });
+  const exact = keywords.none && Object.values(bounds).every((bound) => fits(bound));
+  return { kind: "decimal", precision, scale, exact, ...(exact ? bounds : {}) };
 }
 
 function arrayType(keywords: Keywords): FieldType {
@@ -273,18 +303,9 @@ function objectType(keywords: Keywords): FieldType {
     // not declared in a nested object goes to Ajv anyway (its unknown members have to be found).
     const rest = keywords.peek("additionalProperties");
     if (typeof rest === "boolean") keywords.take("additionalProperties");
-    return { kind: "object", fields, exact: keywords.none && fields.every((field) => field.type.exact) };
-  }
-  const patterns = keywords.peek("patternProperties");
-  if (!isObject(properties) && isObject(patterns)) {
-    const [only, ...others] = Object.entries(patterns);
-    if (only !== undefined && others.length === 0 && (only[0] === "^.*$" || only[0] === "^(.*)$")) {
-      keywords.take("patternProperties");
-      const rest = keywords.peek("additionalProperties");
-      if (typeof rest === "boolean") keywords.take("additionalProperties");
-      const values = valueType(only[1]);
-      return { kind: "map", values, exact: keywords.none && values.type.exact && required === undefined };
-    }
+    const exact =
+      keywords.none && fields.every((field) => field.type.exact) && !hasUnlisted(required, fields);
+    return { kind: "object", fields, exact };
   }
   const rest = keywords.peek("additionalProperties");
   if (!isObject(properties) && isObject(rest)) {
@@ -293,6 +314,12 @@ function objectType(keywords: Keywords): FieldType {
     return { kind: "map", values, exact: keywords.none && values.type.exact && required === undefined };
   }
   return { kind: "json", exact: false };
+}
+
+/** Whether `required` names a member that is no field. */
+function hasUnlisted(required: unknown, fields: readonly Field[]): boolean {
+  const names = new Set(fields.map((field) => field.name));
+  return Array.isArray(required) && required.some((name) => !names.has(name as string));
 }
 
 /** SQL names ignore case: an object with both `Id` and `id` cannot become a struct and stays JSON. */
@@ -325,7 +352,5 @@ export function contractFields(schema: JsonSchema): { fields: Field[]; exact: bo
   keywords.take("$defs");
   keywords.take("definitions");
   const fields = fieldsOf(isObject(properties) ? properties : {}, required);
-  const names = new Set(fields.map((field) => field.name));
-  const unlisted = Array.isArray(required) && required.some((name) => !names.has(name as string));
-  return { fields, exact: keywords.none && !unlisted, closed };
+  return { fields, exact: keywords.none && !hasUnlisted(required, fields), closed };
 }

@@ -49,6 +49,9 @@ export const leafStructure = (names: readonly string[]): string =>
   text(JSON.stringify(Object.fromEntries(names.map((name) => [name, "JSON"]))));
 
 const unquoted = (leaf: string): string => `(${leaf}->>'$')`;
+/** TRY, as neither AND nor CASE keeps DuckDB from casting values of other types. */
+const listOf = (leaf: string): string => `TRY_CAST(${leaf} AS JSON[])`;
+const mapOf = (leaf: string): string => `TRY_CAST(${leaf} AS MAP(VARCHAR, JSON))`;
 const startsWith = (leaf: string, prefix: string): string => `starts_with(${leaf}::VARCHAR, ${text(prefix)})`;
 
 /** RFC 3339 as `ajv-formats` reads it, less leap seconds, odd separators and offsets past 14 hours: Ajv judges those. */
@@ -121,7 +124,7 @@ export function typedLeafChecks(leaf: string, type: FieldType): string[] {
     case "number":
       return [`isfinite(${leaf})`, ...bounded(leaf, type.bounds), ...oneOf(leaf, type.values)];
     case "decimal":
-      return [`regexp_full_match(${leaf}, ${text(decimalPattern(type))})`];
+      return decimalChecks(leaf, type);
     case "boolean":
       return type.value === undefined ? [] : [`${leaf} = ${type.value}`];
     case "timestamp":
@@ -172,10 +175,7 @@ export function leafCheck(leaf: string, type: FieldType): string {
     case "number":
       return numberCheck(leaf, type.bounds, type.values);
     case "decimal":
-      return (
-        `(${startsWith(leaf, '"')} OR ${isNumber(leaf)}) AND ` +
-        `regexp_full_match(${unquoted(leaf)}, ${text(decimalPattern(type))})`
-      );
+      return all([`(${startsWith(leaf, '"')} OR ${isNumber(leaf)})`, ...decimalChecks(unquoted(leaf), type)]);
     case "boolean":
       return type.value === undefined
         ? `${leaf}::VARCHAR IN ('true', 'false')`
@@ -197,7 +197,7 @@ export function leafCheck(leaf: string, type: FieldType): string {
     case "map":
       return (
         `${startsWith(leaf, "{")} AND ` +
-        `coalesce(list_bool_and(${elementChecks(`map_values(${leaf}::MAP(VARCHAR, JSON))`, type.values)}), TRUE)`
+        `coalesce(list_bool_and(${elementChecks(`map_values(${mapOf(leaf)})`, type.values)}), TRUE)`
       );
     case "json":
       return "TRUE";
@@ -228,10 +228,21 @@ function stringChecks(value: string, type: FieldType & { kind: "string" }): stri
   return conditions;
 }
 
-function decimalPattern({ precision, scale }: { precision: number; scale: number }): string {
+/**
+ * Conditions on the text of a string or number. DuckDB keeps every digit of an integer, where readers of JSON that use
+ * doubles round it, so numbers must be short enough for the two to agree; Ajv judges the rest.
+ */
+function decimalChecks(value: string, type: FieldType & { kind: "decimal" }): string[] {
+  const { precision, scale, minimum, maximum } = type;
   const fraction = scale > 0 ? String.raw`(\.\d{1,${scale}})?` : "";
   const whole = precision > scale ? String.raw`(0|[1-9]\d{0,${precision - scale - 1}})` : "0";
-  return `-?${whole}${fraction}`;
+  const [typed, bound] = [`TRY_CAST(${value} AS ${sqlType(type)})`, `::${sqlType(type)}`];
+  return [
+    `regexp_full_match(${value}, ${text(`-?${whole}${fraction}`)})`,
+    ...(precision - scale > 15 ? [`(length(${value}) <= 15 OR contains(${value}, '.'))`] : []),
+    ...(minimum === undefined ? [] : [`${typed} >= ${text(minimum)}${bound}`]),
+    ...(maximum === undefined ? [] : [`${typed} <= ${text(maximum)}${bound}`]),
+  ];
 }
 
 function bounded(value: string, bounds: NumberBounds): string[] {
@@ -278,7 +289,7 @@ function elementChecks(list: string, element: ValueType): string {
 
 function arrayCheck(leaf: string, type: FieldType & { kind: "array" }): string {
   const conditions = [startsWith(leaf, "[")];
-  const list = `${leaf}::JSON[]`;
+  const list = listOf(leaf);
   if (type.minItems !== undefined) conditions.push(`len(${list}) >= ${type.minItems}`);
   if (type.maxItems !== undefined) conditions.push(`len(${list}) <= ${type.maxItems}`);
   conditions.push(`coalesce(list_bool_and(${elementChecks(list, type.items)}), TRUE)`);
@@ -316,13 +327,13 @@ export function leafValue(leaf: string, type: FieldType): string {
       return `TRY_CAST(${unquoted(leaf)} AS ${sqlType(type)})`;
     case "array":
       return (
-        `CASE WHEN ${startsWith(leaf, "[")} THEN list_transform(${leaf}::JSON[], ` +
+        `CASE WHEN ${startsWith(leaf, "[")} THEN list_transform(${listOf(leaf)}, ` +
         `lambda x: ${leafValue("x", type.items.type)}) END`
       );
     case "map":
       return (
         `CASE WHEN ${startsWith(leaf, "{")} THEN map(json_keys(${leaf}), ` +
-        `list_transform(map_values(${leaf}::MAP(VARCHAR, JSON)), lambda x: ${leafValue("x", type.values.type)})) END`
+        `list_transform(map_values(${mapOf(leaf)}), lambda x: ${leafValue("x", type.values.type)})) END`
       );
     case "object": {
       const members = objectLeaves(leaf, type.fields);

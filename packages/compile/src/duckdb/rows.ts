@@ -62,9 +62,11 @@ function typeLists(contract: ContractModel): { plain: Field[]; other: (Field | t
   const isPlain = (field: Field): boolean =>
     field.required && !field.nullable && jsonTypes(field.type)?.length === 1;
   const plain = contract.fields.filter(isPlain);
-  const routing = contract.fields.some(({ name }) => name === routingMember)
-    ? []
-    : [routingMember as typeof routingMember];
+  // To a contract that allows no other members the routing member is one of those, as it is to Ajv.
+  const routing =
+    contract.closed || contract.fields.some(({ name }) => name === routingMember)
+      ? []
+      : [routingMember as typeof routingMember];
   return { plain, other: [...contract.fields.filter((field) => !isPlain(field)), ...routing] };
 }
 
@@ -76,9 +78,11 @@ function memberVerdict(field: Field, leaf: string, type: string): string {
   const names = jsonTypes(field.type);
   const isType = names === undefined ? `${type} <> 'NULL'` : `${type} IN (${names.map(text).join(", ")})`;
   const present = [isType, ...typedLeafChecks(leaf, field.type)].join(" AND ");
-  if (field.required && field.nullable) return `(${type} = 'NULL' OR ${type} IS NOT NULL AND ${present})`;
+  // Where SQL does not understand the whole schema, null may be forbidden although its type is not.
+  const nullable = field.nullable && field.type.exact;
+  if (field.required && nullable) return `(${type} = 'NULL' OR ${type} IS NOT NULL AND ${present})`;
   if (field.required) return `${type} IS NOT NULL AND ${present}`;
-  if (field.nullable) return `(${type} IS NULL OR ${type} = 'NULL' OR ${present})`;
+  if (nullable) return `(${type} IS NULL OR ${type} = 'NULL' OR ${present})`;
   return `(${type} IS NULL OR ${present})`;
 }
 
