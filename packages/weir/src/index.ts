@@ -1,1 +1,23 @@
-export {};
+/**
+ * What a project file imports. Declarations only: nothing here opens a file, a socket or a database.
+ */
+export {
+  Type,
+  WeirError,
+  contract,
+  date,
+  decimal,
+  jsonSchemaOf,
+  nullable,
+  timestamp,
+  uuid,
+  validator,
+} from "@weir/contract";
+export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
+export { http } from "@weir/collect";
+export type { HttpSource, HttpSourceOptions, SourceLimits } from "@weir/collect";
+export { avg, count, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
+export type { EngineSettings } from "@weir/engine";
+export type { Measure, RollupSpec, SessionsSpec, TableSpec } from "@weir/compile";
+export { defineProject, env } from "./project.ts";
+export type { Project, ProjectOptions } from "./project.ts";

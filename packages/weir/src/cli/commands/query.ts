@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { WeirError, durationMs } from "@weir/contract";
+import { withBackend } from "../../client/open.ts";
+import { exitCodes } from "../../exit-code.ts";
+import type { ExitCode } from "../../exit-code.ts";
+import { dataDirOf } from "../place.ts";
+import type { QueryOptions } from "../program.ts";
+import { renderCsv, renderTable } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Runs one statement. With --json: `{columns: [{name, type}], rows: [[...]], truncated, commit}`. */
+export async function query(
+  terminal: Terminal,
+  given: string | undefined,
+  options: QueryOptions,
+): Promise<ExitCode> {
+  const sql = statement(given, options.file);
+  const limits = { maxRows: options.maxRows, timeoutMs: durationMs(options.timeout) };
+  const answer = await withBackend(dataDirOf(options), options.project, (backend) =>
+    backend.query(sql, limits),
+  );
+  const names = answer.columns.map(({ name }) => name);
+  if (terminal.json) {
+    terminal.out(JSON.stringify(answer));
+    return exitCodes.ok;
+  }
+  terminal.out(
+    options.csv === true ? renderCsv(names, answer.rows) : renderTable(terminal, names, answer.rows),
+  );
+  if (answer.truncated) terminal.note(`Only the first ${options.maxRows} rows; --max-rows allows more.`);
+  return exitCodes.ok;
+}
+
+function statement(given: string | undefined, file: string | undefined): string {
+  if ((given === undefined) === (file === undefined)) {
+    throw new WeirError("invalid_usage", "Give either a statement or --file.", {
+      remedy: 'Run weir query "SELECT ...", or weir query --file query.sql.',
+    });
+  }
+  if (given !== undefined) return given;
+  try {
+    return readFileSync(file === "-" || file === undefined ? 0 : file, "utf8");
+  } catch (cause) {
+    throw new WeirError("invalid_usage", `The statement cannot be read: ${(cause as Error).message}.`, {
+      cause,
+    });
+  }
+}

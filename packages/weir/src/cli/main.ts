@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
+import { exitCodes } from "../exit-code.ts";
+import type { ExitCode } from "../exit-code.ts";
+import { createProgram } from "./program.ts";
+import type { Handlers } from "./program.ts";
+import { processTerminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
+
+/**
+ * Runs the command line.
+ *
+ * @param args without node and the script
+ * @returns the exit code; every error has been printed
+ */
+export async function main(args: readonly string[]): Promise<ExitCode> {
+  const terminal = processTerminal(args.includes("--json"));
+  // A reader that has seen enough (weir query ... | head) is not an error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.ok);
+    throw error;
+  });
+  let code: ExitCode = exitCodes.ok;
+  const program = createProgram(lazyHandlers(terminal), packageVersion(), (finished) => {
+    code = finished;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return code;
+  } catch (error) {
+    // --help and --version arrive as errors of code 0. What prints errors loads @weir/contract, so not for these.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    return (await import("./report.ts")).reportError(terminal, error);
+  }
+}
+
+/** Loads what a command needs when it runs: `weir --help` must not wait for DuckDB. */
+function lazyHandlers(terminal: Terminal): Handlers {
+  return {
+    init: async (folder) => (await import("./commands/init.ts")).init(terminal, folder),
+    up: async (options) => (await import("./commands/up.ts")).up(terminal, options),
+    dev: async (options) => (await import("./commands/dev.ts")).dev(terminal, options),
+    check: async (options) => (await import("./commands/check.ts")).check(terminal, options),
+    plan: async (options) => (await import("./commands/plan.ts")).plan(terminal, options),
+    status: async (options) => (await import("./commands/status.ts")).status(terminal, options),
+    query: async (sql, options) => (await import("./commands/query.ts")).query(terminal, sql, options),
+    drain: async (options) => (await import("./commands/drain.ts")).drain(terminal, options),
+    verify: async (options) => (await import("./commands/verify.ts")).verify(terminal, options),
+    quarantineList: async (options) =>
+      (await import("./commands/quarantine.ts")).quarantineList(terminal, options),
+    quarantineShow: async (id, options) =>
+      (await import("./commands/quarantine.ts")).quarantineShow(terminal, id, options),
+  };
+}
+
+function packageVersion(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}

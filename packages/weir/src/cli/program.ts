@@ -1,0 +1,193 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Duration } from "@weir/contract";
+import type { ExitCode } from "../exit-code.ts";
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly project?: string;
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+export interface UpOptions extends CommonOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly collectors: number;
+  readonly role: "all" | "collect" | "engine";
+  readonly drainTimeout: Duration;
+  readonly logFormat?: "human" | "json";
+}
+
+export interface QueryOptions extends CommonOptions {
+  readonly file?: string;
+  readonly csv?: boolean;
+  readonly maxRows: number;
+  readonly timeout: Duration;
+}
+
+export interface DrainOptions extends CommonOptions {
+  readonly timeout: Duration;
+}
+
+export interface QuarantineOptions extends CommonOptions {
+  readonly source?: string;
+  readonly contract?: string;
+  readonly reason?: string;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** What each command does; every one resolves to the exit code. */
+export interface Handlers {
+  init(folder: string, options: CommonOptions): Promise<ExitCode>;
+  up(options: UpOptions): Promise<ExitCode>;
+  dev(options: UpOptions): Promise<ExitCode>;
+  check(options: CommonOptions): Promise<ExitCode>;
+  plan(options: CommonOptions): Promise<ExitCode>;
+  status(options: CommonOptions & { watch?: boolean }): Promise<ExitCode>;
+  query(sql: string | undefined, options: QueryOptions): Promise<ExitCode>;
+  drain(options: DrainOptions): Promise<ExitCode>;
+  verify(options: CommonOptions): Promise<ExitCode>;
+  quarantineList(options: QuarantineOptions): Promise<ExitCode>;
+  quarantineShow(id: string, options: CommonOptions): Promise<ExitCode>;
+}
+
+/**
+ * The command line as data: names, arguments, options, defaults and help. `docs/reference/cli.md` is tested against it.
+ *
+ * @param done receives the exit code of the command that ran
+ */
+export function createProgram(handlers: Handlers, version: string, done: (code: ExitCode) => void): Command {
+  const program = new Command("weir")
+    .description("Collects, validates, deduplicates and serves a team's records. See docs/reference/cli.md.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+
+  program
+    .command("init")
+    .description("write a small working project")
+    .argument("[folder]", "where to write it", ".")
+    .option("--json", "print one JSON value")
+    .action(async (folder: string, options: CommonOptions) => done(await handlers.init(folder, options)));
+
+  runOptions(common(program.command("up")))
+    .description("run the project until a signal; SIGTERM and Ctrl-C drain, then exit")
+    .addOption(
+      new Option("--role <role>", "which processes to run")
+        .choices(["all", "collect", "engine"])
+        .default("all"),
+    )
+    .action(async (options: UpOptions) => done(await handlers.up(options)));
+
+  runOptions(common(program.command("dev")))
+    .description("like up, and load the project anew when a file of it changes")
+    .action(async (options: Omit<UpOptions, "role">) =>
+      done(await handlers.dev({ ...options, role: "all" })),
+    );
+
+  common(program.command("check"))
+    .description("load and compile the project; print its problems or what it declares")
+    .action(async (options: CommonOptions) => done(await handlers.check(options)));
+
+  common(program.command("plan"))
+    .description("print the program that the project compiles to")
+    .action(async (options: CommonOptions) => done(await handlers.plan(options)));
+
+  common(program.command("status"))
+    .description("print counts, lag, tables and processes")
+    .option("-w, --watch", "print again every second until a signal")
+    .action(async (options: CommonOptions & { watch?: boolean }) => done(await handlers.status(options)));
+
+  queryCommand(common(program.command("query"))).action(
+    async (sql: string | undefined, options: QueryOptions) => done(await handlers.query(sql, options)),
+  );
+
+  common(program.command("drain"))
+    .description("return when everything acknowledged so far is loaded")
+    .addOption(duration("--timeout <time>", "give up after this long", "5m"))
+    .action(async (options: DrainOptions) => done(await handlers.drain(options)));
+
+  common(program.command("verify"))
+    .description("check the invariants that a running system can check")
+    .action(async (options: CommonOptions) => done(await handlers.verify(options)));
+
+  const quarantine = program
+    .command("quarantine")
+    .description("records that could not be loaded")
+    .helpCommand(false);
+  quarantineListCommand(common(quarantine.command("list"))).action(async (options: QuarantineOptions) =>
+    done(await handlers.quarantineList(options)),
+  );
+  common(quarantine.command("show"))
+    .description("print one record: its reasons and its text as received")
+    .argument("<id>", "as list prints it: source/writer/number/line")
+    .action(async (id: string, options: CommonOptions) => done(await handlers.quarantineShow(id, options)));
+  return program;
+}
+
+function common(command: Command): Command {
+  return command
+    .option("-p, --project <path>", "the project file, or its folder (default: the working directory)")
+    .option("-d, --data-dir <folder>", "the data directory (default: .weir beside the project file)")
+    .option("--json", "print one JSON value");
+}
+
+function runOptions(command: Command): Command {
+  return command
+    .addOption(integer("--port <port>", "port to accept records on; 0 for any free one", 8787, 0, 65_535))
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .addOption(integer("--collectors <n>", "number of collector processes", 1, 1, 64))
+    .addOption(
+      duration("--drain-timeout <time>", "how long a stop may take to load what is in the log", "30s"),
+    )
+    .addOption(
+      new Option(
+        "--log-format <format>",
+        "how to log to standard error (default: human on a terminal, else json)",
+      ).choices(["human", "json"]),
+    );
+}
+
+function queryCommand(command: Command): Command {
+  return command
+    .description("run one read-only SQL statement")
+    .argument("[sql]", "the statement")
+    .option("-f, --file <path>", "read the statement from a file; - for standard input")
+    .addOption(new Option("--csv", "print CSV").conflicts("json"))
+    .addOption(integer("--max-rows <n>", "print at most this many rows", 1000, 1, 10_000_000))
+    .addOption(duration("--timeout <time>", "give up after this long", "60s"));
+}
+
+function quarantineListCommand(command: Command): Command {
+  return command
+    .description("print the newest records in quarantine")
+    .option("--source <name>", "only of this source")
+    .option("--contract <name>", "only sent under this contract")
+    .option("--reason <code>", "only with this reason")
+    .addOption(integer("--limit <n>", "at most this many", 50, 1, 10_000))
+    .addOption(integer("--offset <n>", "skip this many", 0, 0, Number.MAX_SAFE_INTEGER));
+}
+
+function integer(flags: string, text: string, standard: number, min: number, max: number): Option {
+  return new Option(flags, text).default(standard).argParser((value) => {
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || number < min || number > max) {
+      throw new InvalidArgumentError(`It must be an integer from ${min} to ${max}.`);
+    }
+    return number;
+  });
+}
+
+/**
+ * An option in the notation of durations ("30s"). Kept as text: turning it into milliseconds takes @weir/contract, which
+ * would double the time of `weir --help`.
+ */
+function duration(flags: string, text: string, standard: Duration): Option {
+  return new Option(flags, text).default(standard).argParser((value) => {
+    if (/^\d{1,9}(ms|s|m|h|d|w)$/.test(value)) return value;
+    throw new InvalidArgumentError('It must be a duration such as "500ms", "30s" or "5m".');
+  });
+}

@@ -1,0 +1,41 @@
+import type {
+  EngineStatus,
+  QuarantineFilter,
+  QuarantinedRecord,
+  QueryResult,
+  VerifyReport,
+} from "@weir/engine";
+import type { InstanceFile } from "../processes/run-files.ts";
+
+/** The engine's status with what the supervisor knows; `instance` is null when no instance runs. */
+export interface StatusReport extends EngineStatus {
+  readonly instance: InstanceFile | null;
+}
+
+export interface QueryLimits {
+  readonly maxRows: number;
+  readonly timeoutMs: number;
+}
+
+/**
+ * What commands ask of an engine, wherever it is: in a running instance (HttpBackend) or, when none runs, opened by the
+ * command itself (DirectBackend). Both give the same answers.
+ */
+export interface Backend {
+  /** The running instance, as its supervisor last described it; undefined when none runs. */
+  readonly instance: InstanceFile | undefined;
+  status(): Promise<StatusReport>;
+  query(sql: string, limits: QueryLimits): Promise<QueryResult>;
+  /** Newest first. */
+  quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]>;
+  /** @throws WeirError `not_found` */
+  quarantineShow(id: string): Promise<QuarantinedRecord>;
+  verify(): Promise<VerifyReport>;
+  /**
+   * Resolves when everything acknowledged before the call is loaded.
+   *
+   * @throws WeirError `drain_timeout`
+   */
+  drain(timeoutMs: number): Promise<{ readonly commit: number }>;
+  close(): Promise<void>;
+}

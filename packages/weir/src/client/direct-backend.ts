@@ -1,0 +1,90 @@
+import type { Engine, QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
+import type { LogStore } from "@weir/log";
+import { openEngine } from "../open-engine.ts";
+import { sealAbandoned } from "../processes/abandoned.ts";
+import { acquireDuty } from "../processes/lock.ts";
+import { prepareRunDir } from "../processes/run-files.ts";
+import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
+
+/** Segments of one stream that the lag counts one by one. */
+const countedSegments = 100_000;
+
+/** Opens the data itself, for when no instance runs. */
+export class DirectBackend implements Backend {
+  readonly instance = undefined;
+  readonly #dataDir: string;
+  readonly #engine: Engine;
+  readonly #store: LogStore;
+
+  /** @throws WeirError as loading and compiling the project do; `engine_locked` when something else has the data open */
+  static async open(projectFile: string, dataDir: string): Promise<DirectBackend> {
+    const { engine, store } = await openEngine(projectFile, dataDir);
+    return new DirectBackend(dataDir, engine, store);
+  }
+
+  private constructor(dataDir: string, engine: Engine, store: LogStore) {
+    this.#dataDir = dataDir;
+    this.#engine = engine;
+    this.#store = store;
+  }
+
+  async status(): Promise<StatusReport> {
+    return { ...(await this.#engine.status()), lag: await this.#lag(), instance: null };
+  }
+
+  async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
+    return await this.#engine.query(sql, limits);
+  }
+
+  async quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]> {
+    return await this.#engine.quarantine.list(filter);
+  }
+
+  async quarantineShow(id: string): Promise<QuarantinedRecord> {
+    return await this.#engine.quarantine.show(id);
+  }
+
+  async verify(): Promise<VerifyReport> {
+    return await this.#engine.verify();
+  }
+
+  async drain(timeoutMs: number): Promise<{ readonly commit: number }> {
+    // An engine that consumes is an engine that runs: an instance started meanwhile must refuse, with our pid.
+    const lock = await acquireDuty(await prepareRunDir(this.#dataDir), "engine");
+    try {
+      await sealAbandoned(this.#store, await this.#store.heads());
+      return await this.#engine.drain({ timeoutMs });
+    } finally {
+      await lock.release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#engine.stop();
+  }
+
+  /** The engine knows its lag once it runs; here the log is compared with what is committed. */
+  async #lag(): Promise<StatusReport["lag"]> {
+    const { rows } = await this.#engine.query(
+      "SELECT source || '/' || writer, number::DOUBLE FROM weir.offsets",
+      {
+        maxRows: Number.MAX_SAFE_INTEGER,
+      },
+    );
+    const reached = new Map(rows.map(([stream, number]) => [stream, Number(number)]));
+    let lag = { segments: 0, records: 0, bytes: 0 };
+    let oldestUs = Infinity;
+    for (const { source, writer } of await this.#store.streams()) {
+      const after = reached.get(`${source}/${writer}`) ?? 0;
+      for (const segment of await this.#store.sealedAfter(source, writer, after, countedSegments)) {
+        lag = {
+          segments: lag.segments + 1,
+          records: lag.records + segment.records,
+          bytes: lag.bytes + segment.bytes,
+        };
+        oldestUs = Math.min(oldestUs, segment.firstReceivedUs);
+      }
+    }
+    return { ...lag, oldestMs: oldestUs === Infinity ? 0 : Math.max(0, Date.now() - oldestUs / 1000) };
+  }
+}

@@ -1,0 +1,68 @@
+import type { QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
+import type { InstanceFile } from "../processes/run-files.ts";
+import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
+import type { FoundInstance } from "./find.ts";
+import { apiRequest } from "./request.ts";
+import type { ApiAddress } from "./request.ts";
+
+/** For answers that cost the engine little; a busy one may still take seconds. */
+const quickMs = 30_000;
+/** Verification reads every file of the lake. */
+const verifyMs = 6 * 3_600_000;
+/** An operation with a time of its own fails by itself; this is for the answer to arrive. */
+const marginMs = 5_000;
+
+/** Asks a running instance over HTTP. */
+export class HttpBackend implements Backend {
+  readonly instance: InstanceFile;
+  readonly #address: ApiAddress;
+
+  constructor({ address, file }: FoundInstance) {
+    this.instance = file;
+    this.#address = address;
+  }
+
+  async status(): Promise<StatusReport> {
+    return (await this.#get("/api/status", quickMs)) as StatusReport;
+  }
+
+  async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
+    const timeoutMs = limits.timeoutMs + marginMs;
+    return (await this.#post("/api/query", { sql, ...limits }, timeoutMs)) as QueryResult;
+  }
+
+  async quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]> {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter)) {
+      if (value !== undefined) parameters.set(name, String(value));
+    }
+    const page = (await this.#get(`/api/quarantine?${parameters.toString()}`, quickMs)) as {
+      records: QuarantinedRecord[];
+    };
+    return page.records;
+  }
+
+  async quarantineShow(id: string): Promise<QuarantinedRecord> {
+    return (await this.#get(`/api/quarantine/${encodeURIComponent(id)}`, quickMs)) as QuarantinedRecord;
+  }
+
+  async verify(): Promise<VerifyReport> {
+    return (await this.#get("/api/verify", verifyMs)) as VerifyReport;
+  }
+
+  async drain(timeoutMs: number): Promise<{ readonly commit: number }> {
+    return (await this.#post("/api/drain", { timeoutMs }, timeoutMs + marginMs)) as { commit: number };
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async #get(path: string, timeoutMs: number): Promise<unknown> {
+    return await apiRequest(this.#address, { method: "GET", path, timeoutMs });
+  }
+
+  async #post(path: string, body: unknown, timeoutMs: number): Promise<unknown> {
+    return await apiRequest(this.#address, { method: "POST", path, body, timeoutMs });
+  }
+}

@@ -1,0 +1,42 @@
+import { openEngine } from "../open-engine.ts";
+import { AbandonedSegments } from "./abandoned.ts";
+import type { RoleContext, RunningRole } from "./child.ts";
+import { CommitLog } from "./commit-log.ts";
+import { EngineServer } from "./engine-server.ts";
+import type { EngineSettingsMessage } from "./messages.ts";
+import { toPlainError } from "./messages.ts";
+
+/** Runs the engine of a project: the commit loop, its API, and the sealing of what dead writers left open. */
+export async function startEngine(
+  settings: EngineSettingsMessage,
+  context: RoleContext,
+): Promise<RunningRole> {
+  const { logger } = context;
+  const commits = new CommitLog(logger);
+  const { engine, store } = await openEngine(settings.projectFile, settings.dataDir, (event) => {
+    if (event.kind === "commit") commits.add(event);
+    else logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
+  });
+  const server = new EngineServer(engine, settings.runDir);
+  await server.listen(settings.engineSocket);
+  const abandoned = new AbandonedSegments(store, (error) => {
+    logger.log("warn", "cannot look for segments of dead writers", { error: toPlainError(error) });
+  });
+  void reportFailure(engine.failed, context);
+  engine.start();
+  return {
+    drain: async (timeoutMs) => {
+      await engine.drain({ timeoutMs });
+    },
+    stop: async () => {
+      await abandoned.stop();
+      await server.close();
+      await engine.stop();
+      commits.flush();
+    },
+  };
+}
+
+async function reportFailure(failed: Promise<unknown>, context: RoleContext): Promise<void> {
+  context.fail(await failed);
+}

@@ -1,0 +1,332 @@
+import { WeirError } from "@weir/contract";
+import { bindShared } from "./listen.ts";
+import type { SharedSocket } from "./listen.ts";
+import { acquireDuty } from "./lock.ts";
+import type { Duty, DutyLock } from "./lock.ts";
+import type { LogFormat, Logger } from "./logger.ts";
+import { fromPlainError } from "./messages.ts";
+import type { PlainError } from "./messages.ts";
+import { awaitPredecessors } from "./predecessors.ts";
+import { engineSocketPath, prepareRunDir, removeInstanceFile, writeInstanceFile } from "./run-files.ts";
+import type { InstanceFile, InstanceFileName, ProcessState } from "./run-files.ts";
+import { Slot } from "./slot.ts";
+
+export type Role = "all" | "collect" | "engine";
+
+export interface SupervisorOptions {
+  readonly projectFile: string;
+  readonly dataDir: string;
+  readonly role: Role;
+  readonly collectors: number;
+  readonly host: string;
+  readonly port: number;
+  readonly drainTimeoutMs: number;
+  readonly logFormat: LogFormat;
+  readonly logger: Logger;
+}
+
+/** How long a new version of the project may take to become ready in `weir dev`. */
+const reloadReadyMs = 60_000;
+
+/**
+ * Runs an instance: forks the collectors and the engine, restarts what ends, stops all in the order that loses
+ * nothing. It never loads the project itself, so that nothing in a project file can stop it.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #runDir: string;
+  readonly #engineSocket: string;
+  readonly #socket: SharedSocket | undefined;
+  readonly #locks: readonly DutyLock[];
+  readonly #startedAt = new Date().toISOString();
+  #collectors: Slot[] = [];
+  /** Collectors of the version before a reload that are still finishing. */
+  readonly #retiring = new Set<Slot>();
+  readonly #engine: Slot | undefined;
+  #up = false;
+  #stopping: Promise<void> | undefined;
+  #publishing: Promise<void> | undefined;
+  #publishAgain = false;
+  #reloading = false;
+  #fatal: PlainError | undefined;
+  #fail: (error: WeirError) => void = () => {};
+  readonly #failed: Promise<never>;
+
+  /**
+   * Takes the data directory and the port, then starts the processes.
+   *
+   * @returns as soon as they are started; `ready()` says when they work
+   * @throws WeirError `data_dir_unwritable`, `already_running`, `port_in_use`, `address_unavailable`
+   */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const runDir = await prepareRunDir(options.dataDir);
+    const duties: Duty[] = options.role === "all" ? ["collect", "engine"] : [options.role];
+    const locks: DutyLock[] = [];
+    try {
+      for (const duty of duties) locks.push(await acquireDuty(runDir, duty));
+      for (const file of instanceFiles(options.role)) await awaitPredecessors(runDir, file, options.logger);
+      const engineSocket = engineSocketPath(runDir);
+      const socket = options.role === "engine" ? undefined : await bindShared(options.host, options.port);
+      const supervisor = new Supervisor(options, runDir, engineSocket, socket, locks);
+      await supervisor.#begin();
+      return supervisor;
+    } catch (error) {
+      for (const lock of locks) await lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: SupervisorOptions,
+    runDir: string,
+    engineSocket: string,
+    socket: SharedSocket | undefined,
+    locks: readonly DutyLock[],
+  ) {
+    this.#options = options;
+    this.#runDir = runDir;
+    this.#engineSocket = engineSocket;
+    this.#socket = socket;
+    this.#locks = locks;
+    this.#failed = new Promise((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    // The failure is also seen by whoever awaits ready() or failed; without anyone it is not an unhandled rejection.
+    this.#failed.catch(() => {});
+    this.#engine = options.role === "collect" ? undefined : this.#engineSlot();
+  }
+
+  /** Where clients reach the collector; undefined when this instance has none. */
+  get url(): string | undefined {
+    return this.#socket?.url;
+  }
+
+  get engineSocket(): string {
+    return this.#engineSocket;
+  }
+
+  /** Rejects with the WeirError that stopped the instance by itself; stays pending otherwise. */
+  get failed(): Promise<never> {
+    return this.#failed;
+  }
+
+  /**
+   * Resolves once every process is ready (true), or when the instance was stopped before (false).
+   *
+   * @throws WeirError the reason, when a process cannot start
+   */
+  async ready(): Promise<boolean> {
+    const all = await Promise.all(this.#slots().map((slot) => slot.whenReady(Number.MAX_SAFE_INTEGER)));
+    this.#up = all.every(Boolean);
+    if (this.#up) return true;
+    await this.#stopping;
+    if (this.#fatal !== undefined) throw fromPlainError(this.#fatal);
+    return false;
+  }
+
+  /**
+   * Replaces the processes by ones that load the project anew: the engine first, so that no record of a new contract
+   * meets the old program; then collectors, the old ones accepting until the new ones do.
+   *
+   * @throws WeirError when the new version does not become ready; old collectors then go on
+   */
+  async reload(): Promise<void> {
+    if (this.#engine !== undefined) {
+      await this.#engine.stop();
+      if (this.#stopping !== undefined) return;
+      this.#reloading = true;
+      this.#engine.start();
+      const ready = await this.#engine.whenReady(reloadReadyMs);
+      this.#reloading = false;
+      if (!ready) throw notReady(this.#engine);
+    }
+    if (this.#socket === undefined || this.#stopping !== undefined) return;
+    const fresh: Slot[] = [];
+    for (let i = 0; i < this.#options.collectors; i++) fresh.push(this.#collectorSlot(fresh));
+    for (const slot of fresh) slot.start();
+    const ready = await Promise.all(fresh.map((slot) => slot.whenReady(reloadReadyMs)));
+    const failed = fresh.find((_slot, i) => ready[i] !== true);
+    const retire = failed === undefined ? this.#collectors : fresh;
+    if (failed === undefined) this.#collectors = fresh;
+    for (const slot of retire) this.#retire(slot);
+    if (failed !== undefined && this.#stopping === undefined) throw notReady(failed);
+  }
+
+  /**
+   * Stops without losing or delaying anything acknowledged: collectors finish their requests and seal, the engine
+   * loads all of it (for `drainTimeoutMs` at most; the rest stays in the log), then everything is released.
+   */
+  async stop(options: { drain: boolean } = { drain: true }): Promise<void> {
+    this.#stopping ??= this.#stop(options.drain);
+    await this.#stopping;
+  }
+
+  /** Ends every process now. What was acknowledged is in the log and is loaded at the next start. */
+  kill(): void {
+    for (const slot of this.#slots()) slot.kill();
+  }
+
+  processes(): ProcessState[] {
+    return this.#slots().map((slot) => slot.describe());
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#socket !== undefined) {
+      for (let i = 0; i < this.#options.collectors; i++) this.#collectors.push(this.#collectorSlot([]));
+    }
+    for (const slot of this.#slots()) slot.start();
+    await this.#publish();
+  }
+
+  async #stop(drain: boolean): Promise<void> {
+    const { logger, drainTimeoutMs } = this.#options;
+    await Promise.all([...this.#collectors, ...this.#retiring].map((slot) => slot.stop()));
+    // Clients are refused from here on: held open, the socket would let them wait for nothing during the drain.
+    this.#socket?.close();
+    const engine = this.#engine;
+    if (engine !== undefined && drain && !engine.stopped) {
+      const error = await engine.drain(drainTimeoutMs);
+      if (error !== undefined) logger.log("warn", "stopped before everything was loaded", { error });
+    }
+    await engine?.stop();
+    await this.#release();
+  }
+
+  async #release(): Promise<void> {
+    await this.#publishing;
+    for (const file of instanceFiles(this.#options.role)) await removeInstanceFile(this.#runDir, file);
+    for (const lock of this.#locks) await lock.release();
+  }
+
+  #engineSlot(): Slot {
+    const { projectFile, dataDir, logFormat, logger } = this.#options;
+    return new Slot({
+      name: "engine",
+      role: "engine",
+      logger,
+      start: () => ({
+        message: {
+          type: "start",
+          name: "engine",
+          logFormat,
+          settings: {
+            kind: "engine",
+            projectFile,
+            dataDir,
+            runDir: this.#runDir,
+            engineSocket: this.#engineSocket,
+          },
+        },
+      }),
+      onChange: () => void this.#publish(),
+      // Once the instance is up, an engine that cannot start must not end the acknowledging of records: it is tried
+      // again and again, or, in a reload, once the project file changes.
+      giveUp: (error) => this.#reloading || (!this.#up && this.#giveUp(error)),
+    });
+  }
+
+  /** @param siblings slots made at the same time, whose writer names are taken too */
+  #collectorSlot(siblings: readonly Slot[]): Slot {
+    const { projectFile, dataDir, logFormat, logger } = this.#options;
+    const socket = this.#socket;
+    if (socket === undefined) throw new TypeError("an instance without a socket has no collectors");
+    const taken = new Set([...this.#slots(), ...siblings].map((slot) => slot.name));
+    // The lowest free name: names repeat across reloads and restarts, so the log does not gather streams.
+    let index = 0;
+    while (taken.has(`c${index}`)) index += 1;
+    const name = `c${index}`;
+    const slot: Slot = new Slot({
+      name,
+      role: "collector",
+      logger,
+      start: () => ({
+        message: {
+          type: "start",
+          name,
+          logFormat,
+          settings: {
+            kind: "collector",
+            projectFile,
+            dataDir,
+            writer: name,
+            engineSocket: this.#engineSocket,
+            url: socket.url,
+          },
+        },
+        handle: socket.handle,
+      }),
+      onChange: () => void this.#publish(),
+      giveUp: (error) => {
+        // One of a new version that never worked: reload() reports it and the old ones go on.
+        if (!this.#collectors.includes(slot)) return true;
+        return !this.#collectors.some((other) => other.ready) && this.#giveUp(error);
+      },
+    });
+    return slot;
+  }
+
+  #giveUp(error: PlainError): true {
+    this.#fatal = error;
+    void (async () => {
+      await this.stop({ drain: false });
+      this.#fail(fromPlainError(error));
+    })();
+    return true;
+  }
+
+  #retire(slot: Slot): void {
+    this.#retiring.add(slot);
+    void (async () => {
+      await slot.stop();
+      this.#retiring.delete(slot);
+    })();
+  }
+
+  #slots(): Slot[] {
+    const engine = this.#engine === undefined ? [] : [this.#engine];
+    return [...this.#collectors, ...this.#retiring, ...engine];
+  }
+
+  /** Writes the instance file; calls during a write are gathered into one more. */
+  async #publish(): Promise<void> {
+    if (this.#publishing !== undefined) {
+      this.#publishAgain = true;
+      return;
+    }
+    this.#publishing = (async () => {
+      do {
+        this.#publishAgain = false;
+        const file: InstanceFile = {
+          pid: process.pid,
+          ...(this.#socket === undefined ? {} : { url: this.#socket.url }),
+          ...(this.#engine === undefined ? {} : { socket: this.#engineSocket }),
+          startedAt: this.#startedAt,
+          processes: this.processes(),
+        };
+        for (const name of instanceFiles(this.#options.role))
+          await writeInstanceFile(this.#runDir, name, file);
+      } while (this.#publishAgain);
+    })();
+    try {
+      await this.#publishing;
+    } catch (cause) {
+      this.#options.logger.log("warn", `cannot write the instance file: ${(cause as Error).message}`);
+    } finally {
+      this.#publishing = undefined;
+    }
+  }
+}
+
+function instanceFiles(role: Role): InstanceFileName[] {
+  return role === "engine" ? ["engine.json"] : ["weir.json"];
+}
+
+function notReady(slot: Slot): WeirError {
+  const last = slot.lastError;
+  return new WeirError(
+    "process_failed",
+    last === undefined
+      ? `${slot.name} did not become ready.`
+      : `${slot.name} did not become ready: ${last.code}: ${last.message}`,
+  );
+}

@@ -1,0 +1,46 @@
+import { WeirError } from "@weir/contract";
+import type { ProjectSpec } from "@weir/compile";
+import type { EngineSettings } from "@weir/engine";
+
+/**
+ * Registered, so that a project made by one copy of Weir is known to another: the `weir` command on the PATH may not be
+ * the copy in the project's node_modules.
+ */
+const projectBrand: unique symbol = Symbol.for("weir.project") as never;
+
+/** What `defineProject` takes. */
+export interface ProjectOptions extends ProjectSpec {
+  /** Bounds and times of the engine; every one has a default. */
+  readonly engine?: EngineSettings;
+}
+
+/** What a project file exports; made by `defineProject` only. */
+export interface Project extends ProjectOptions {
+  readonly [projectBrand]: 1;
+}
+
+/**
+ * Declares a project: its sources, and the tables its records become. The result is plain data; nothing is opened or
+ * checked before the command does so.
+ */
+export function defineProject(spec: ProjectOptions): Project {
+  return Object.defineProperty({ ...spec }, projectBrand, { value: 1 }) as Project;
+}
+
+export function isProject(value: unknown): value is Project {
+  return typeof value === "object" && value !== null && (value as Partial<Project>)[projectBrand] === 1;
+}
+
+/**
+ * The value of an environment variable when the project is loaded. An empty variable counts as set.
+ *
+ * @param fallback returned when the variable is not set
+ * @throws WeirError `project_env_missing` when it is not set and there is no fallback
+ */
+export function env(name: string, fallback?: string): string {
+  const value = process.env[name] ?? fallback;
+  if (value !== undefined) return value;
+  throw new WeirError("project_env_missing", `The environment variable ${name} is not set.`, {
+    remedy: `Set ${name} for every process of Weir, or write env("${name}", "a default").`,
+  });
+}
