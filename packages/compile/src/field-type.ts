@@ -281,7 +281,7 @@ function decimalType(keywords: Keywords): FieldType {
   const precision = isObject(decimal) ? decimal["precision"] : undefined;
   const scale = isObject(decimal) ? decimal["scale"] : undefined;
   if (typeof precision !== "number" || typeof scale !== "number") return { kind: "json", exact: false };
-  const rule = decimal as unknown as DecimalRule;
+  const rule = decimal as DecimalRule;
   const fits = decimalTest({ precision, scale });
   const bounds = defined({ minimum: rule.minimum, maximum: rule.maximum });
   const exact = keywords.none && Object.values(bounds).every((bound) => fits(bound));
