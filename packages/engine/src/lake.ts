@@ -1,9 +1,10 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { crc32 } from "node:zlib";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
+import { makeDirectory, syncPath } from "./durable.ts";
 import { text } from "@weir/compile";
 
 /** A file of the lake as the manifest knows it. Paths are relative to the lake. */
@@ -33,8 +34,7 @@ export class Lake {
 
   /** Creates the directory if need be, durably. */
   static open(root: string): Lake {
-    mkdirSync(root, { recursive: true });
-    syncFile(dirname(root));
+    makeDirectory(root);
     return new Lake(root);
   }
 
@@ -69,7 +69,7 @@ export class Lake {
         directories.add(at);
     }
     directories.add(this.root);
-    for (const directory of directories) syncFile(directory);
+    for (const directory of directories) syncPath(directory);
   }
 
   /** @throws WeirError `lake_file_damaged` */
@@ -93,22 +93,13 @@ export class Lake {
 }
 
 function seal(aside: string, path: string): { bytes: number; checksum: number } {
-  syncFile(aside);
+  syncPath(aside);
   failpoint("engine.lake.synced");
   const checksum = crc32(readFileSync(aside));
   const bytes = statSync(aside).size;
   renameSync(aside, path);
   failpoint("engine.lake.renamed");
   return { bytes, checksum };
-}
-
-function syncFile(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 export const manifestValues = (file: LakeFile, commit: number): string =>

@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 
 import { dirname } from "node:path";
 import { WeirError } from "@weir/contract";
 import { crc32 } from "node:zlib";
+import { syncPath } from "../durable.ts";
 import { filterAdd, filterHas, filterWords } from "./filter.ts";
 
 /**
@@ -169,7 +170,7 @@ export class IdRunWriter {
     fsyncSync(this.#fd);
     closeSync(this.#fd);
     renameSync(`${this.#path}.tmp`, this.#path);
-    syncDirectory(dirname(this.#path));
+    syncPath(dirname(this.#path));
   }
 
   abandon(): void {
@@ -178,15 +179,6 @@ export class IdRunWriter {
 }
 
 const bytesOf = (words: Uint32Array): Buffer => Buffer.from(words.buffer, words.byteOffset, words.byteLength);
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 function openFile(path: string, flags = "r"): number {
   try {

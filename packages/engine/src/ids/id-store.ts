@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "../database.ts";
+import { makeDirectory } from "../durable.ts";
 import type { ResolvedSettings } from "../settings.ts";
 import { IdIndex } from "./id-index.ts";
 import type { RunInfo } from "./id-index.ts";
@@ -26,7 +27,7 @@ export class IdStore {
   }
 
   static async open(sql: Sql, directory: string, settings: ResolvedSettings): Promise<IdStore> {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const runs = await sql.rows<{ path: string; ids: number; newest: number; seq: number }>(
       `SELECT path, ids::DOUBLE AS ids, newest_received_us::DOUBLE AS newest, seq::DOUBLE AS seq
        FROM db.weir.id_runs ORDER BY seq DESC`,
