@@ -55,7 +55,7 @@ const withField = (f: object): Contract =>
       type: "object",
       required: ["id", "at"],
       properties: { id: { type: "string" }, at: { type: "string", format: "date-time" }, f },
-    } as object,
+    },
   });
 
 const record = (f: string): string => `{"id":"1","at":"2026-01-01T00:00:00Z","f":${f}}`;
