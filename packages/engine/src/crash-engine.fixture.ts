@@ -1,0 +1,59 @@
+/**
+ * A process that runs an engine over a log until it is killed or told to stop; the crash tests run it. It says `open`,
+ * `commit` for each commit, `failed` with the error that ended it. Told `stop`, it stops.
+ */
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { directoryStore } from "@weir/log";
+import { crashProgram } from "@weir/testkit";
+import type { Variant } from "@weir/testkit";
+import { plant } from "./crash-defects.fixture.ts";
+import type { Defect } from "./crash-defects.fixture.ts";
+import { Engine } from "./engine.ts";
+import type { EngineSettings, ResolvedSettings } from "./settings.ts";
+
+export interface EngineTask {
+  readonly dataDir: string;
+  readonly variant: Variant;
+  readonly settings?: EngineSettings;
+  readonly internals?: Partial<ResolvedSettings>;
+  readonly defect?: Defect;
+}
+
+const task = JSON.parse(process.argv[2] ?? "") as EngineTask;
+
+function say(kind: string, more: Readonly<Record<string, unknown>> = {}): void {
+  writeSync(1, `${JSON.stringify({ kind, ...more })}\n`);
+}
+
+function fail(error: unknown): never {
+  const { code, where, message } = error as { code?: string; where?: string; message: string };
+  say("failed", { code, where, message });
+  process.exit(3);
+}
+
+const directory = directoryStore(`${task.dataDir}/log`, { minFreeBytes: 0 });
+const store = task.defect === undefined ? directory : plant(task.defect, directory);
+const { dataDir, settings = {}, internals = {} } = task;
+const program = crashProgram(task.variant);
+try {
+  const engine = await Engine.open(
+    {
+      dataDir,
+      program,
+      store,
+      settings,
+      onEvent: ({ kind, ...event }) =>
+        say(kind, kind === "commit" ? { ...event, timings: undefined } : event),
+    },
+    internals,
+  );
+  say("open");
+  void engine.failed.then(fail);
+  engine.start();
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    if (line === "stop") void engine.stop().then(() => process.exit(0), fail);
+  });
+} catch (error) {
+  fail(error);
+}

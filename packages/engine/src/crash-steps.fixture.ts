@@ -1,0 +1,52 @@
+/** How an engine gets to each of its steps, so that it can be killed there. */
+import type { EngineCampaign } from "./crash-campaign.fixture.ts";
+import { engineFailpoints } from "./failpoints.ts";
+
+/** Steps of the log that the engine's process passes. */
+export const removalSteps = [
+  "log.remove.before_floor",
+  "log.remove.after_floor",
+  "log.remove.after_unlink",
+] as const;
+
+export const steps: readonly string[] = [...engineFailpoints, ...removalSteps];
+
+interface Way {
+  /** The latest pass that is sure to come; any later one with enough batches where this is not given. */
+  readonly passes?: number;
+  /** Tables of the stored state must differ from the program's. */
+  readonly rebuild?: true;
+  /** The step to be killed at before. */
+  readonly after?: string;
+}
+
+const ways: Readonly<Record<string, Way>> = {
+  "engine.open.locked": { passes: 1 },
+  "engine.open.schema_statement": { passes: 13 },
+  "engine.open.schema": { passes: 1 },
+  "engine.open.table_dropped": { passes: 1, rebuild: true },
+  "engine.open.table_part_fed": { passes: 1, rebuild: true },
+  "engine.open.table_built": { passes: 1, rebuild: true },
+  "engine.open.tables_committed": { passes: 1, rebuild: true },
+  "engine.open.view_dropped": { passes: 6 },
+  "engine.open.view_created": { passes: 4 },
+  "engine.open.leftover_ids_removed": { passes: 1, after: "engine.ids.flush_written" },
+  "engine.open.ready": { passes: 1 },
+};
+
+/**
+ * Kills an engine at a step: at its first pass, or at a later one.
+ *
+ * @returns the failpoint
+ */
+export async function killAt(campaign: EngineCampaign, step: string, later: boolean): Promise<string> {
+  const { passes = 6, rebuild = false, after } = ways[step] ?? {};
+  if (after !== undefined) await campaign.dieAt(`${after}:1`);
+  const pass = later && passes > 1 ? 2 + campaign.chances.below(passes - 1) : 1;
+  const failpoint = `${step}:${pass}`;
+  const variant = rebuild ? campaign.otherVariant : campaign.storedVariant;
+  await campaign.dieAt(failpoint, { variant });
+  const built = rebuild && step !== "engine.open.tables_committed" ? campaign.storedVariant : variant;
+  campaign.storedVariant = built;
+  return failpoint;
+}

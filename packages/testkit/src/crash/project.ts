@@ -1,0 +1,70 @@
+import { compileProject, count, distinct, rollup, sessions, sum } from "@weir/compile";
+import type { Program, TableSpec } from "@weir/compile";
+import { Type, contract, decimal, timestamp } from "@weir/contract";
+
+/** The project that crash campaigns run. `mark` is the number of the record, by which the ledger knows it again. */
+export const productViewed = contract("product_viewed", {
+  version: "1.2.0",
+  owner: "growth",
+  id: "event_id",
+  key: "visitor",
+  time: "at",
+  lateness: "24h",
+  fields: Type.Object({
+    event_id: Type.String(),
+    visitor: Type.Optional(Type.String()),
+    at: timestamp(),
+    sku: Type.String(),
+    price: decimal({ precision: 12, scale: 2, minimum: 0 }),
+    mark: Type.Integer(),
+  }),
+});
+
+export const orderPlaced = contract("order_placed", {
+  version: "1.0.0",
+  owner: "sales",
+  id: "order_id",
+  time: "placed_at",
+  lateness: "24h",
+  fields: Type.Object({
+    order_id: Type.String(),
+    placed_at: timestamp(),
+    sku: Type.String(),
+    units: Type.Integer({ minimum: 1 }),
+    mark: Type.Integer(),
+  }),
+});
+
+export const crashContracts = [productViewed, orderPlaced] as const;
+
+/** `reference` is what the ledger checks. `other` differs in one table and has one more, so that a start rebuilds. */
+export type Variant = "reference" | "other";
+
+export const sessionGapMs = 30 * 60_000;
+
+export function crashTables(variant: Variant): Record<string, TableSpec> {
+  const views = rollup({
+    from: productViewed,
+    window: "1m",
+    by: "sku",
+    measures: { views: count(), value: sum("price") },
+  });
+  const stock = rollup({ from: orderPlaced, by: "sku", measures: { orders: count(), units: sum("units") } });
+  const visits = sessions({
+    from: productViewed,
+    by: "visitor",
+    gap: variant === "reference" ? sessionGapMs : 2 * sessionGapMs,
+    measures: { views: count(), value: sum("price"), skus: distinct("sku") },
+  });
+  const hourly = rollup({ from: orderPlaced, window: "1h", measures: { units: sum("units") } });
+  return { visits, views, stock, ...(variant === "other" ? { hourly } : {}) };
+}
+
+/** @param sources each may bring every contract */
+export function crashProgram(variant: Variant = "reference", sources: readonly string[] = ["web"]): Program {
+  return compileProject({
+    name: "crash",
+    sources: Object.fromEntries(sources.map((source) => [source, { contracts: [...crashContracts] }])),
+    tables: crashTables(variant),
+  });
+}

@@ -1,0 +1,165 @@
+import type { Chances } from "./seeded.ts";
+
+/** What should become of a record. */
+export type Fate = "loaded" | "quarantined";
+
+/** One record as a client has it: sending it again sends the same bytes. */
+export interface WorkRecord {
+  /** Its number in this workload; it is in the record, readable or not. */
+  readonly mark: number;
+  readonly fate: Fate;
+  /** What it is sent under, with a version where the client names one. */
+  readonly contract: string;
+  readonly text: string;
+  /** Why the text is no record; undefined if it is one. */
+  readonly error?: string;
+  /** Of a record to be loaded. */
+  readonly value?: View | Order;
+}
+
+export interface View {
+  readonly kind: "view";
+  readonly id: string;
+  readonly atUs: number;
+  readonly visitor: string | undefined;
+  readonly sku: string;
+  readonly cents: number;
+}
+
+export interface Order {
+  readonly kind: "order";
+  readonly id: string;
+  readonly atUs: number;
+  readonly sku: string;
+  readonly units: number;
+}
+
+const startUs = Date.UTC(2026, 10, 1) * 1000;
+const minuteUs = 60_000_000;
+const dayUs = 1440 * minuteUs;
+/** Records that duplicates and conflicts refer to: the last so many. */
+const rememberedRecords = 400;
+
+/**
+ * Makes the records of a campaign: mostly good ones, some late by minutes, days or months, some sent twice, some
+ * with the id of another, some that no contract takes or nobody can read. Event times are unique to the microsecond,
+ * so of two records with one id the earlier is known.
+ */
+export class Workload {
+  readonly #chances: Chances;
+  readonly #recent: WorkRecord[] = [];
+  #marks = 0;
+  #nowUs = startUs;
+
+  constructor(chances: Chances) {
+    this.#chances = chances;
+  }
+
+  /** Between one and `most` records; a record may be in it twice. */
+  batch(most: number): WorkRecord[] {
+    this.#nowUs += this.#chances.below(5) * minuteUs;
+    const records: WorkRecord[] = [];
+    for (let left = 1 + this.#chances.below(most); left > 0; left--) records.push(this.#record());
+    return records;
+  }
+
+  #record(): WorkRecord {
+    const chance = this.#chances.below(100);
+    const again = chance < 16 && this.#recent.length > 0 ? this.#chances.pick(this.#recent) : undefined;
+    if (again !== undefined && chance < 10) return again;
+    const record = this.#make(chance, again);
+    this.#recent.push(record);
+    if (this.#recent.length > rememberedRecords) this.#recent.shift();
+    return record;
+  }
+
+  #make(chance: number, rival: WorkRecord | undefined): WorkRecord {
+    const mark = ++this.#marks;
+    if (rival?.value !== undefined) return this.#good(mark, rival.value);
+    if (chance < 19) return this.#violation(mark);
+    if (chance < 21)
+      return { mark, fate: "quarantined", contract: "", text: `{"mark":${mark}`, error: "invalid_json" };
+    if (chance < 23) return this.#unroutable(mark, chance === 21 ? "nobody_knows" : "product_viewed@9.0.0");
+    return this.#good(mark, undefined);
+  }
+
+  /** @param rival whose id it takes */
+  #good(mark: number, rival: View | Order | undefined): WorkRecord {
+    const atUs = this.#eventTime(mark);
+    const kind = rival?.kind ?? (this.#chances.in100(75) ? "view" : "order");
+    const sku = `s${this.#chances.below(12)}`;
+    if (kind === "order") {
+      const order: Order = {
+        kind,
+        id: rival?.id ?? `o${mark}`,
+        atUs,
+        sku,
+        units: 1 + this.#chances.below(9),
+      };
+      const { id, units } = order;
+      const body = { type: "order_placed", order_id: id, placed_at: timeText(atUs), sku, units, mark };
+      return { mark, fate: "loaded", contract: "order_placed", text: JSON.stringify(body), value: order };
+    }
+    const visitor = this.#chances.in100(90) ? `v${this.#chances.below(40)}` : undefined;
+    const cents = this.#chances.below(100_000);
+    const view: View = { kind, id: rival?.id ?? `e${mark}`, atUs, visitor, sku, cents };
+    const body = {
+      type: "product_viewed",
+      event_id: view.id,
+      ...(visitor === undefined ? {} : { visitor }),
+      // With an offset only Ajv can judge it, so that path is under fire too.
+      at: this.#chances.in100(5) ? offsetTimeText(atUs) : timeText(atUs),
+      sku,
+      price: decimalText(cents),
+      mark,
+      ...(this.#chances.in100(5) ? { campaign: "spring" } : {}),
+    };
+    const contract = this.#chances.in100(20) ? "product_viewed@1.0.3" : "product_viewed";
+    return { mark, fate: "loaded", contract, text: JSON.stringify(body), value: view };
+  }
+
+  #violation(mark: number): WorkRecord {
+    const body = {
+      type: "order_placed",
+      order_id: `bad${mark}`,
+      placed_at: "yesterday",
+      sku: "s1",
+      units: 0,
+      mark,
+    };
+    return { mark, fate: "quarantined", contract: "order_placed", text: JSON.stringify(body) };
+  }
+
+  #unroutable(mark: number, contract: string): WorkRecord {
+    return {
+      mark,
+      fate: "quarantined",
+      contract,
+      text: JSON.stringify({ type: contract, event_id: `u${mark}`, mark }),
+    };
+  }
+
+  #eventTime(mark: number): number {
+    const chance = this.#chances.below(100);
+    const lateUs =
+      chance < 80
+        ? this.#chances.below(3) * minuteUs
+        : chance < 96
+          ? this.#chances.below(3000) * minuteUs
+          : this.#chances.below(90) * dayUs;
+    // Whole seconds, then the mark: no two records have one time.
+    return this.#nowUs - lateUs + this.#chances.below(60) * 1_000_000 + (mark % 1_000_000);
+  }
+}
+
+/** RFC 3339 in UTC with six digits of fraction. */
+export function timeText(us: number): string {
+  const whole = Math.floor(us / 1_000_000);
+  return `${new Date(whole * 1000).toISOString().slice(0, 19)}.${String(us - whole * 1_000_000).padStart(6, "0")}Z`;
+}
+
+const offsetTimeText = (us: number): string => `${timeText(us + 2 * 60 * minuteUs).slice(0, -1)}+02:00`;
+
+/** Hundredths as a plain decimal number. */
+export const decimalText = (cents: number): string =>
+  `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`;
