@@ -1,82 +1,75 @@
 import type { Field, FieldType } from "@weir/compile";
 import { canonicalDecimal } from "@weir/contract";
+import { isArrayText, isObjectText, rawArray, rawItems, rawMembers, rawObject } from "./raw-json.ts";
+import type { RawMember } from "./raw-json.ts";
 
-type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
-type JsonObject = { [name: string]: Json };
+/** A value in the form that SQL reads without loss, and what of it no field takes; null when there is none. */
+interface Normal {
+  readonly text: string;
+  readonly extra: string | null;
+}
 
 /**
  * A record that Ajv accepts, in the one form that SQL reads without loss (see `duckdb/leaf.ts` in the compiler):
  * timestamps as UTC with up to 6 digits of fraction, integers without fraction or exponent, decimals as plain text.
- * Members that the contract does not declare, at any depth of declared objects, are gathered in `extra` under
- * the same path; null when there are none.
+ * Members that the contract does not declare are gathered in `extra`, each under the JSON pointer that it has in the
+ * record: lists have null in place of items without such members. They keep their text, and so every digit.
  *
- * @param known members that are neither fields nor unknown, such as `type`
+ * @param fields of the contract
+ * @param record minified JSON text of an object
  */
-export function normalizeRecord(
-  fields: readonly Field[],
-  record: JsonObject,
-  known: ReadonlySet<string>,
-): { text: string; extra: string | null } {
-  const { value, extra } = normalizeObject(fields, record, known);
-  return { text: JSON.stringify(value), extra: extra === undefined ? null : JSON.stringify(extra) };
+export function normalizeRecord(fields: readonly Field[], record: string): Normal {
+  // The routing member is not the record's own where the contract does not declare it.
+  return normalizeObject(fields, record, "type");
 }
 
-function normalizeObject(
-  fields: readonly Field[],
-  object: JsonObject,
-  known: ReadonlySet<string>,
-): { value: JsonObject; extra: JsonObject | undefined } {
+function normalizeObject(fields: readonly Field[], object: string, ignored?: string): Normal {
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const value: [string, Json][] = [];
-  const extra: [string, Json][] = [];
-  for (const [name, member] of Object.entries(object)) {
+  const known: RawMember[] = [];
+  const unknown: RawMember[] = [];
+  for (const { name, value } of rawMembers(object)) {
     const field = byName.get(name);
-    if (field === undefined) {
-      if (!known.has(name)) extra.push([name, member]);
-      continue;
-    }
-    if (field.type.kind === "object" && isObject(member)) {
-      const inner = normalizeObject(field.type.fields, member, new Set());
-      value.push([name, inner.value]);
-      if (inner.extra !== undefined) extra.push([name, inner.extra]);
-    } else value.push([name, normalizeValue(field.type, member)]);
+    if (field !== undefined) {
+      const { text, extra } = normalizeValue(field.type, value);
+      known.push({ name, value: text });
+      if (extra !== null) unknown.push({ name, value: extra });
+    } else if (name !== ignored) unknown.push({ name, value });
   }
+  return { text: rawObject(known), extra: unknown.length === 0 ? null : rawObject(unknown) };
+}
+
+function normalizeValue(type: FieldType, value: string): Normal {
+  if (type.kind === "object" && isObjectText(value)) return normalizeObject(type.fields, value);
+  if (type.kind === "array" && isArrayText(value)) return normalizeList(type.items.type, value);
+  if (type.kind === "map" && isObjectText(value)) return normalizeMap(type.values.type, value);
+  return { text: normalizeScalar(type, value), extra: null };
+}
+
+function normalizeList(type: FieldType, list: string): Normal {
+  const items = rawItems(list).map((item) => normalizeValue(type, item));
+  const hasExtra = items.some(({ extra }) => extra !== null);
   return {
-    value: Object.fromEntries<Json>(value),
-    extra: extra.length === 0 ? undefined : Object.fromEntries<Json>(extra),
+    text: rawArray(items.map(({ text }) => text)),
+    extra: hasExtra ? rawArray(items.map(({ extra }) => extra ?? "null")) : null,
   };
 }
 
-const isObject = (value: Json): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+function normalizeMap(type: FieldType, map: string): Normal {
+  const members = rawMembers(map).map(({ name, value }) => ({ name, ...normalizeValue(type, value) }));
+  const extras = members.flatMap(({ name, extra }) => (extra === null ? [] : [{ name, value: extra }]));
+  return {
+    text: rawObject(members.map(({ name, text }) => ({ name, value: text }))),
+    extra: extras.length === 0 ? null : rawObject(extras),
+  };
+}
 
-/** Objects inside lists and maps have no path of their own to keep unknown members under: they keep them. */
-function normalizeValue(type: FieldType, value: Json): Json {
-  if (value === null) return null;
-  switch (type.kind) {
-    case "timestamp":
-      return typeof value === "string" ? utcTimestamp(value) : value;
-    case "decimal":
-      return canonicalDecimal(value) ?? value;
-    case "integer":
-      // JSON.stringify writes -0 as 0 and integers below 1e21 without exponent; the contract keeps them below 2^53.
-      return value;
-    case "array":
-      return Array.isArray(value) ? value.map((item) => normalizeValue(type.items.type, item)) : value;
-    case "map":
-      if (!isObject(value)) return value;
-      return Object.fromEntries<Json>(
-        Object.entries(value).map(([name, item]) => [name, normalizeValue(type.values.type, item)]),
-      );
-    case "object":
-      return isObject(value) ? normalizeObject(type.fields, value, new Set()).value : value;
-    case "string":
-    case "number":
-    case "boolean":
-    case "date":
-    case "json":
-      return value;
-  }
+function normalizeScalar({ kind }: FieldType, text: string): string {
+  if (text === "null") return text;
+  if (kind === "timestamp") return JSON.stringify(utcTimestamp(JSON.parse(text) as string));
+  if (kind === "decimal") return JSON.stringify(canonicalDecimal(JSON.parse(text)));
+  // The double that Ajv judged, as its shortest text; -0 is written 0.
+  if (kind === "integer" || kind === "number") return JSON.stringify(JSON.parse(text));
+  return text;
 }
 
 const rfc3339 =

@@ -175,7 +175,6 @@ async function judgeUndecided(
   await sql.run(`CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR);
     CREATE TABLE IF NOT EXISTS fixes (_key BIGINT, contract VARCHAR, text VARCHAR, extra VARCHAR)`);
   const judge = validator(contract);
-  const known = new Set(["type"]);
   const result = await sql.stream(undecided);
   const rejected = await sql.connection.createAppender("rejects", schema, "memory");
   const fixed = await sql.connection.createAppender("fixes", schema, "memory");
@@ -191,7 +190,7 @@ async function judgeUndecided(
       appender.appendVarchar(contract.name);
       if (violations.length > 0) appender.appendVarchar(JSON.stringify(violations));
       else {
-        const { text: normal, extra } = normalizeRecord(model.fields, record as Record<string, never>, known);
+        const { text: normal, extra } = normalizeRecord(model.fields, line);
         appender.appendVarchar(normal);
         if (extra === null) appender.appendNull();
         else appender.appendVarchar(extra);
