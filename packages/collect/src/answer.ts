@@ -5,6 +5,8 @@ import { type ErrorCodeEntry, WeirError, errorCodes } from "@weir/contract";
 /** After a refusal this much of the rest of its body is read and thrown away, so that the client gets to see the answer. */
 const maxDiscardedBytes = 10 * 1024 * 1024;
 const maxDiscardMs = 5000;
+/** How long a connection whose bytes are no request stays half open behind its answer. */
+const lingerMs = 250;
 
 /** Answers with JSON. */
 export function answer(
@@ -96,6 +98,8 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): 
   const refusal = connectionError(error.code);
   const status = statusOf(refusal);
   const body = errorText(refusal);
+  // Destroyed at once, unread input would reset the connection before the client has read the answer.
+  setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

@@ -61,8 +61,10 @@ export function temporaryDirectory(): string {
 }
 
 /** A collector on a port of its own and a log of its own; both end with the test. By default one source, `web`, without keys. */
-export async function startCollector(options: Partial<CollectorOptions> = {}): Promise<TestCollector> {
-  const root = temporaryDirectory();
+export async function startCollector(
+  options: Partial<CollectorOptions> = {},
+  root = temporaryDirectory(),
+): Promise<TestCollector> {
   const collector = await createCollector({
     sources: { web: http({ contracts: [productViewed, orderPlaced] }) },
     store: directoryStore(root, { minFreeBytes: 0 }),
@@ -90,10 +92,20 @@ export async function startCollector(options: Partial<CollectorOptions> = {}): P
   };
 }
 
+/** All records in the segments of a stream, sealed or not. */
 export function readLog(directory: string): LoggedRecord[] {
-  const segments = readdirSync(directory).filter((name) => /^\d{12}\.(seg|open)$/.test(name));
-  const lines = segments.sort().flatMap((name) => readFileSync(join(directory, name), "utf8").split("\n"));
-  return lines.filter((line) => line !== "" && !line.startsWith("0\t")).map(parseLine);
+  for (;;) {
+    const segments = readdirSync(directory).filter((name) => /^\d{12}\.(seg|open)$/.test(name));
+    try {
+      const lines = segments
+        .sort()
+        .flatMap((name) => readFileSync(join(directory, name), "utf8").split("\n"));
+      return lines.filter((line) => line !== "" && !line.startsWith("0\t")).map(parseLine);
+    } catch (error) {
+      // Sealed, and so renamed, since it was listed.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
 }
 
 function parseLine(line: string): LoggedRecord {

@@ -155,7 +155,9 @@ export class Ingest {
   #read(taken: Taken, body: Body, sentBytes: number): OpenSource {
     const { request, target, mediaType } = taken;
     const { protocol, endpoint, query } = target;
-    if (!protocol.bodyless && isBlank(body)) throw new WeirError("empty_body", "The body is empty.");
+    if (isBlank(body) && !protocol.allowsEmpty(mediaType)) {
+      throw new WeirError("empty_body", "The body is empty.");
+    }
     let { source, key } = taken;
     if (source === undefined) {
       key = protocol.keyIn?.(body);

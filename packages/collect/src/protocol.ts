@@ -10,8 +10,8 @@ export interface Protocol {
   readonly name: "events" | "segment" | "cloudevents";
   /** Whether bodies of this media type are read at all. */
   accepts(mediaType: MediaType, headers: IncomingHttpHeaders): boolean;
-  /** Whether a request without a body says something. */
-  readonly bodyless: boolean;
+  /** Whether a request of this media type says something without a body. */
+  allowsEmpty(mediaType: MediaType): boolean;
   /** The write key that the body holds, for protocols that have it there. */
   keyIn?(body: Body): string | undefined;
   /** Reads all records of the request into the receipt. Whatever is wrong with a record is the record's, never the request's. */

@@ -36,6 +36,12 @@ export function route(
   expectsContinue: boolean,
   to: Destinations,
 ): void {
+  if (request.headers.host === undefined && request.httpVersion === "1.1") {
+    refuse(request, response, new WeirError("invalid_http", "The request has no Host header."), {
+      connection: "close",
+    });
+    return;
+  }
   const url = request.url ?? "/";
   const question = url.indexOf("?");
   const path = question < 0 ? url : url.slice(0, question);

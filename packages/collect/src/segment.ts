@@ -50,13 +50,19 @@ const placed: readonly (readonly [string, string])[] = [
 ];
 const placedOfPages: typeof placed = [["name", "name"], ["category", "category"], ...placed];
 
+/**
+ * JSON, whatever it is called: text/plain is what analytics.js sends, to need no preflight, and application/x-www-form-urlencoded what axios
+ * calls the compressed bytes of the RudderStack SDK for Node.
+ */
+const jsonTypes = new Set(["application/json", "text/plain", "application/x-www-form-urlencoded", ""]);
+
 export const segmentEndpoints: readonly string[] = [...Object.keys(endpointKinds), "batch", "import", "b"];
 
 /** The Segment HTTP tracking API. Its record is made by the rules of docs/reference/http.md. */
 export const segment: Protocol = {
   name: "segment",
-  bodyless: false,
-  accepts: ({ name, isUtf8 }) => isUtf8 && ["application/json", "text/plain", ""].includes(name),
+  allowsEmpty: () => false,
+  accepts: ({ name, isUtf8 }) => isUtf8 && jsonTypes.has(name),
   keyIn: (body) => readEnvelope(body).writeKey,
   read(request, scanner, receipt) {
     const { body, limits, endpoint } = request;

@@ -1,5 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import type { AddressInfo, Server as NetServer } from "node:net";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { WeirError } from "@weir/contract";
 import type { LogStore } from "@weir/log";
 import { refuseConnection } from "./answer.ts";
@@ -113,7 +113,7 @@ class CollectorServer implements Collector {
   readonly #server: Server;
   readonly #gauge: MemoryGauge;
   readonly #counters = new Counters();
-  #connections = 0;
+  readonly #sockets = new Set<Socket>();
   #closing: Promise<void> | undefined;
   #url = "";
 
@@ -156,13 +156,15 @@ class CollectorServer implements Collector {
       keepAliveTimeout: keepAliveTimeoutMs,
       maxHeaderSize: maxHeaderBytes,
       connectionsCheckingInterval: slowCheckMs,
+      // Node would answer without a body; `route` checks it.
+      requireHostHeader: false,
     });
     server.maxConnections = connections;
     // A client may close its half of the connection behind its request and still wait for the answer.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.on("connection", (socket) => {
-      this.#connections++;
-      socket.once("close", () => this.#connections--);
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
     });
     server.on("request", (request, response) => route(request, response, false, to));
     server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) =>
@@ -193,7 +195,7 @@ class CollectorServer implements Collector {
   }
 
   stats(): CollectorStats {
-    return this.#counters.snapshot({ inFlightBytes: this.#gauge.used, connections: this.#connections });
+    return this.#counters.snapshot({ inFlightBytes: this.#gauge.used, connections: this.#sockets.size });
   }
 
   readiness(): Readiness {
@@ -207,9 +209,9 @@ class CollectorServer implements Collector {
 
   async #close(): Promise<void> {
     const server = this.#server;
-    // Answers from now on say "Connection: close"; idle connections are closed here.
+    // Answers from now on say "Connection: close". Idle connections are closed by Node, apart from those that never said a word.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const cut = setTimeout(() => server.closeAllConnections(), this.#limits.closeTimeoutMs);
     await closed;
     clearTimeout(cut);
