@@ -153,12 +153,16 @@ export class EngineCampaign {
     losePower(dataDir, { notes: this.#notes, chances, trusted });
   }
 
-  /** What an engine must be started with for `losePower` to know what it made durable. */
-  async recorded(lying?: "files" | "directories"): Promise<Pick<EngineRun, "env" | "preload">> {
+  /**
+   * What an engine must be started with for `losePower` to know what it made durable.
+   *
+   * @param lying a planted defect: syncing paths that this matches is a lie
+   */
+  async recorded(lying?: RegExp): Promise<Pick<EngineRun, "env" | "preload">> {
     mkdirSync(this.#notes, { recursive: true });
     return {
       preload: [await bundled(durableRecorder)],
-      env: { WEIR_TEST_DURABLE: this.#notes, WEIR_TEST_LYING_SYNC: lying ?? "" },
+      env: { WEIR_TEST_DURABLE: this.#notes, WEIR_TEST_LYING_SYNC: lying?.source ?? "" },
     };
   }
 

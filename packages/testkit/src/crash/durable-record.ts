@@ -3,8 +3,8 @@
  * name of file and inode, so that `losePower` can take everything else away after the process was killed. What
  * native code syncs by itself (DuckDB its state) is not seen.
  *
- * `WEIR_TEST_DURABLE` names the directory to keep notes in; `WEIR_TEST_LYING_SYNC` is a planted defect: `files` or
- * `directories` are said to be durable and are not.
+ * `WEIR_TEST_DURABLE` names the directory to keep notes in; `WEIR_TEST_LYING_SYNC` is a planted defect: what has a path
+ * that this regular expression matches is said to be durable and is not.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -13,7 +13,7 @@ import { identityOf, monotonicUs } from "./power-loss.ts";
 import type { Durable } from "./power-loss.ts";
 
 const notes = process.env["WEIR_TEST_DURABLE"] ?? "";
-const lying = process.env["WEIR_TEST_LYING_SYNC"] ?? "";
+const lying = new RegExp(process.env["WEIR_TEST_LYING_SYNC"] || "^$");
 let blobs = 0;
 
 function note(entry: Durable): void {
@@ -23,10 +23,10 @@ function note(entry: Durable): void {
 /** What syncing this descriptor makes durable, taken before the sync, so that nothing later gets into it. */
 function taken(fd: number): Durable | undefined {
   const path = fs.readlinkSync(`/proc/self/fd/${fd}`);
+  if (lying.test(path)) return undefined;
   const atUs = monotonicUs();
   const stat = fs.fstatSync(fd, { bigint: true });
   if (stat.isDirectory()) {
-    if (lying === "directories") return undefined;
     const names: Record<string, string> = {};
     for (const name of fs.readdirSync(path)) {
       const found = fs.lstatSync(join(path, name), { bigint: true, throwIfNoEntry: false });
@@ -34,7 +34,6 @@ function taken(fd: number): Durable | undefined {
     }
     return { kind: "names", atUs, directory: path, names };
   }
-  if (lying === "files") return undefined;
   const blob = `${process.pid}-${++blobs}`;
   fs.copyFileSync(`/proc/self/fd/${fd}`, join(notes, blob));
   return { kind: "content", atUs, file: identityOf(stat), blob };
