@@ -143,12 +143,12 @@ async function writeClean(sql: Sql, lake: Lake, staged: StagedBatch): Promise<La
     for (const { day, low, high } of own) {
       // Most batches lie within a day: no filter then.
       const query =
-        dates.length === 1 ? contract.clean : `${contract.clean} WHERE ${ident(time)}::DATE = '${day}'`;
+        dates.length === 1 ? contract.clean : `${contract.clean} WHERE f.${ident(time)}::DATE = '${day}'`;
       const path = `clean/${name}/date=${day}/${batchFile(staged.plan.batch)}`;
       files.push(await lake.write(sql, query, { zone: "clean", name, path, minTime: low, maxTime: high }));
     }
     if (rest.length > 0) {
-      const query = `${contract.clean} WHERE ${ident(time)}::DATE NOT IN (${own.map(({ day }) => `'${day}'`).join(", ")})`;
+      const query = `${contract.clean} WHERE f.${ident(time)}::DATE NOT IN (${own.map(({ day }) => `'${day}'`).join(", ")})`;
       const bounds = await sql.row<{ low: string; high: string }>(
         `SELECT min(t)::VARCHAR AS low, max(t)::VARCHAR AS high FROM (
            SELECT ${ident(time)} AS t FROM ${ident(`fresh_${name}`)})

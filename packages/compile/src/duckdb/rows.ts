@@ -193,7 +193,8 @@ SELECT * FROM ${rowsTable(contract.name)} WHERE _ok AND _key NOT IN (SELECT _key
 
 /** The rows of the clean zone, in the layout of {@link cleanColumns}. */
 export function cleanQuery(contract: ContractModel): string {
-  const columns = contract.fields.map((field) => ident(field.name));
+  // Fields may be named as the columns of `segments` are.
+  const columns = contract.fields.map((field) => `f.${ident(field.name)}`);
   return `SELECT ${columns.join(", ")}, _extra, _received_at, s.source AS _source, s.writer AS _writer,
   s.number AS _number, _line, _content
 FROM ${freshView(contract.name)} f JOIN segments s ON s.seg = f._seg`;
