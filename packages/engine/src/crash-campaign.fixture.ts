@@ -59,6 +59,7 @@ export class EngineCampaign {
   /** Receipt runs faster than time, so that ids grow old within a campaign. */
   #receivedUs = Date.now() * 1000;
   #records = 0;
+  readonly #sent: WorkRecord[] = [];
 
   constructor(seed: number) {
     this.chances = seeded(seed);
@@ -77,6 +78,7 @@ export class EngineCampaign {
   async append(writer: SegmentWriter, most = 30): Promise<void> {
     const records = this.#workload.batch(most);
     this.#receivedUs += hourUs;
+    this.#sent.push(...records);
     await this.#send(writer, records);
   }
 
@@ -95,6 +97,14 @@ export class EngineCampaign {
       await this.append(writer);
       await writer.seal();
     }
+    await writer.close();
+  }
+
+  /** Sends everything that was ever sent once more: nothing of it is new. */
+  async resend(): Promise<void> {
+    const writer = await this.#store.openWriter("web", "again");
+    for (let at = 0; at < this.#sent.length; at += 50)
+      await this.#send(writer, this.#sent.slice(at, at + 50));
     await writer.close();
   }
 

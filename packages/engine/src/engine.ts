@@ -47,7 +47,8 @@ const idleMs = 25;
 /**
  * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
  *
- * Two batches are in work at a time: one commits while the next is staged (see stage.ts and commit.ts). One process
+ * Several batches are in work at a time: one commits while the next ones are staged (see stage.ts and commit.ts), each
+ * on one thread. One process
  * has the state file open; it holds every table, so every reader asks the engine.
  */
 export class Engine {
@@ -59,7 +60,9 @@ export class Engine {
   readonly #ids: IdStore;
   readonly #retention: LogRetention;
   readonly #compaction: Compaction;
-  readonly #stageSql: Sql;
+  /** Connections that stage batches, those of batches in work taken out. */
+  readonly #lanes: Sql[];
+  readonly #planSql: Sql;
   readonly #commitSql: Sql;
   readonly #compactSql: Sql;
   readonly #throughput = new Throughput();
@@ -87,7 +90,8 @@ export class Engine {
     retention: LogRetention;
     compaction: Compaction;
     compactSql: Sql;
-    stageSql: Sql;
+    lanes: Sql[];
+    planSql: Sql;
     commitSql: Sql;
     queries: Queries;
   }) {
@@ -100,7 +104,8 @@ export class Engine {
     this.#retention = parts.retention;
     this.#compaction = parts.compaction;
     this.#compactSql = parts.compactSql;
-    this.#stageSql = parts.stageSql;
+    this.#lanes = parts.lanes;
+    this.#planSql = parts.planSql;
     this.#commitSql = parts.commitSql;
     this.#queries = parts.queries;
     this.quarantine = new Quarantine(parts.queries);
@@ -131,9 +136,11 @@ export class Engine {
     failpoint("engine.open.locked");
     try {
       const commitSql = await database.connect();
-      const stageSql = await database.connect();
+      const planSql = await database.connect();
+      const lanes: Sql[] = [];
+      for (let i = 0; i < settings.lanes; i++) lanes.push(await database.connect());
       const { salt } = await prepareSchema(commitSql);
-      for (const sql of [commitSql, stageSql]) {
+      for (const sql of [commitSql, ...lanes]) {
         await sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
       }
       // In both catalogs: batches run in one, what users query in the other.
@@ -146,7 +153,7 @@ export class Engine {
       const queries = new Queries(database, lake);
       queries.views = await createViews(commitSql, lake, options.program);
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
-      const planner = new Planner(options.store, stageSql, settings);
+      const planner = new Planner(options.store, planSql, settings);
       await planner.recover();
       const retention = new LogRetention(options.store, settings);
       await retention.recover(commitSql);
@@ -164,7 +171,8 @@ export class Engine {
         retention,
         compaction,
         compactSql,
-        stageSql,
+        lanes,
+        planSql,
         commitSql,
         queries,
       });
@@ -195,7 +203,8 @@ export class Engine {
     await this.#compaction.close();
     this.#queries.close();
     this.#compactSql.close();
-    this.#stageSql.close();
+    for (const sql of this.#lanes) sql.close();
+    this.#planSql.close();
     this.#commitSql.close();
     this.#database.close();
   }
@@ -205,16 +214,24 @@ export class Engine {
     const context = { program, store, lake: this.#lake };
     while (!this.#stopping) {
       if (this.#broken !== undefined) throw this.#broken;
-      const plan = await this.#planner.next(Date.now(), this.#hurry > 0);
+      const plan =
+        this.#lanes.length === 0 ? undefined : await this.#planner.next(Date.now(), this.#hurry > 0);
       await this.#upkeep();
-      if (plan === undefined) {
-        await pause(idleMs);
+      const lane = plan === undefined ? undefined : this.#lanes.pop();
+      if (plan === undefined || lane === undefined) {
+        await Promise.race([pause(idleMs), this.#writing.catch(() => undefined)]);
+        if (this.#lanes.length > 0) await pause(idleMs);
         continue;
       }
-      const staged = await stageBatch(this.#stageSql, context, plan);
-      await this.#writing;
-      // Through the chain, as a step of upkeep may have joined it meanwhile.
-      void this.#exclusive(() => this.#commit(staged));
+      const staged = stageBatch(lane, context, plan);
+      staged.catch(() => undefined);
+      // The chain keeps commits in the order of plans. A lane is taken again once its batch commits, so that no more
+      // batches wait in memory than there are lanes.
+      void this.#exclusive(async () => {
+        const batch = await staged;
+        this.#lanes.push(lane);
+        await this.#commit(batch);
+      });
     }
     await this.#writing;
   }

@@ -8,8 +8,8 @@ export interface EngineSettings {
   readonly commitAge?: Duration;
   /** A batch is closed at this size of log, in bytes. Default 128 MB. */
   readonly batchBytes?: number;
-  /** Threads of DuckDB. Default: the machine's. */
-  readonly threads?: number;
+  /** Batches staged side by side, each on one thread, beside the one that commits. Default: the machine's cores, at most 4. */
+  readonly lanes?: number;
   /** Memory of DuckDB, such as "4GB". Default: half of the machine's. */
   readonly memoryLimit?: string;
   /** How long an id is remembered, by time of receipt. Default 30 days. */
@@ -24,7 +24,7 @@ export interface ResolvedSettings {
   readonly commitAgeMs: number;
   readonly batchBytes: number;
   readonly batchRecords: number;
-  readonly threads: number;
+  readonly lanes: number;
   readonly memoryLimit: string;
   readonly dedupHorizonUs: number;
   readonly logRetentionMs: number;
@@ -43,7 +43,7 @@ export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings
     commitAgeMs: durationMs(settings.commitAge ?? "1s"),
     batchBytes: settings.batchBytes ?? 128 * 1_048_576,
     batchRecords: 500_000,
-    threads: settings.threads ?? availableParallelism(),
+    lanes: settings.lanes ?? Math.min(4, availableParallelism()),
     memoryLimit: settings.memoryLimit ?? `${half}MB`,
     dedupHorizonUs: durationMs(settings.dedupHorizon ?? "30d") * 1000,
     logRetentionMs: durationMs(settings.logRetention ?? "48h"),
