@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileProject } from "@weir/compile";
 import { Engine } from "@weir/engine";
@@ -18,59 +17,75 @@ export interface EngineBenchResult {
   readonly events: number;
   readonly bytesPerEvent: number;
   readonly eventsPerSecond: number;
-  readonly cpuSecondsPerMillion: number;
+  /** Of both cores, user and system. */
+  readonly cpuMicrosPerEvent: number;
+  readonly peakMemoryBytes: number;
+  readonly idMemoryBytes: number;
   readonly timingsMs: Readonly<Record<string, number>>;
   readonly commits: number;
 }
 
 /** The engine alone: a log filled beforehand, consumed as fast as it goes. Strict validation, deduplication, raw and clean. */
-export async function benchEngine(options: EngineBenchOptions): Promise<EngineBenchResult> {
-  const dir = mkdtempSync(join(tmpdir(), "weir-bench-"));
+export async function benchEngine(below: string, options: EngineBenchOptions): Promise<EngineBenchResult> {
+  const dir = mkdtempSync(join(below, "weir-bench-"));
   try {
-    const store = directoryStore(join(dir, "log"));
-    const bytes = await fillLog(dir, options);
-    const timings: Record<string, number> = {};
-    let commits = 0;
-    let records = 0;
-    const onEvent = (event: EngineEvent): void => {
-      if (event.kind !== "commit") return;
-      commits++;
-      records += event.records;
-      for (const [name, ms] of Object.entries(event.timings)) timings[name] = (timings[name] ?? 0) + ms;
-    };
-    const engine = await Engine.open({ dataDir: dir, program: compileProject(benchProject), store, onEvent });
-    void engine.failed.then((error) => {
-      throw error;
-    });
-    const cpu = process.cpuUsage();
-    const from = performance.now();
-    engine.start();
-    await engine.drain({ timeoutMs: 3_600_000 });
-    const seconds = (performance.now() - from) / 1000;
-    const { user, system } = process.cpuUsage(cpu);
-    await engine.stop();
-    return {
-      events: records,
-      bytesPerEvent: bytes / records,
-      eventsPerSecond: records / seconds,
-      cpuSecondsPerMillion: (user + system) / records,
-      timingsMs: timings,
-      commits,
-    };
+    return await runEngine(dir, await fillLog(dir, options));
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
+/** Consumes the log of a data directory. `bytes` is the JSON in it. */
+export async function runEngine(dir: string, bytes: number): Promise<EngineBenchResult> {
+  const store = directoryStore(join(dir, "log"));
+  const timings: Record<string, number> = {};
+  let commits = 0;
+  let records = 0;
+  const onEvent = (event: EngineEvent): void => {
+    if (event.kind !== "commit") return;
+    commits++;
+    records += event.records;
+    for (const [name, ms] of Object.entries(event.timings)) timings[name] = (timings[name] ?? 0) + ms;
+  };
+  const engine = await Engine.open({
+    dataDir: dir,
+    program: compileProject(benchProject),
+    store,
+    onEvent,
+    settings: { lanes: Number(process.env["T"] ?? 2) },
+  });
+  const cpu = process.cpuUsage();
+  const from = performance.now();
+  engine.start();
+  await engine.drain({ timeoutMs: 3_600_000 });
+  const seconds = (performance.now() - from) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const { ids } = await engine.status();
+  await engine.stop();
+  return {
+    events: records,
+    bytesPerEvent: bytes / records,
+    eventsPerSecond: records / seconds,
+    cpuMicrosPerEvent: (user + system) / records,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    idMemoryBytes: ids.memoryBytes,
+    timingsMs: Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Math.round(ms)])),
+    commits,
+  };
+}
+
 /** Writes the log; gives the bytes of JSON in it. */
-export async function fillLog(dir: string, { events, duplicates, seed }: EngineBenchOptions): Promise<number> {
+export async function fillLog(
+  dir: string,
+  { events, duplicates, seed }: EngineBenchOptions,
+): Promise<number> {
   const random = randomOf(seed);
   const store = directoryStore(join(dir, "log"));
   const writer = await store.openWriter("web", "c0");
   const startMs = Date.now() - 3_600_000;
   let bytes = 0;
   let previous = "";
-  for (let done = 0; done < events; ) {
+  for (let done = 0; done < events;) {
     const lines: string[] = [];
     const lengths: number[] = [];
     for (let i = 0; i < 1_000 && done < events; i++, done++) {

@@ -38,5 +38,7 @@ if (command === undefined) {
   console.error(`Unknown script "${script}". Known: ${Object.keys(commands).join(", ")}.`);
   process.exit(2);
 }
+// Ctrl-C goes to the child too, which may have to finish something first; its exit code is the answer.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 const child = spawnSync(process.execPath, command, { cwd: root, stdio: "inherit" });
 process.exit(child.status ?? (child.signal === "SIGINT" ? 130 : 1));

@@ -32,6 +32,9 @@ export class Child {
   ) {
     this.#process = fork(entry, [role], {
       execArgv: [],
+      // Each running DuckDB statement holds one thread of libuv's pool, and file system calls need some too; the pool's
+      // default of 4 would let two lanes, a commit and a query stop everything else.
+      env: { ...process.env, UV_THREADPOOL_SIZE: process.env["UV_THREADPOOL_SIZE"] ?? "16" },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.pid = this.#process.pid ?? 0;

@@ -1,0 +1,164 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { collectBench } from "../packages/collect/src/collect.bench.ts";
+import { endToEnd } from "./end-to-end.ts";
+import { benchEngine } from "./engine.ts";
+import { benchSeenIds } from "./seen-ids.ts";
+
+/**
+ * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
+ *
+ *   --only collect,engine,ids,throughput,latency,memory   some of the benchmarks
+ *   --smoke                                               all of them, small: that they run, not how fast
+ *   --runs N                                              each N times (3); medians are printed
+ */
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    smoke: { type: "boolean", default: false },
+    runs: { type: "string" },
+    below: { type: "string", default: "bench/data" },
+    one: { type: "string" },
+  },
+});
+
+const below = resolve(values.below);
+mkdirSync(below, { recursive: true });
+const { smoke } = values;
+const million = 1_000_000;
+
+type Figures = Readonly<Record<string, number | boolean>>;
+
+interface Benchmark {
+  readonly title: string;
+  /** The figure that the others explain. */
+  readonly figure: string;
+  readonly once?: boolean;
+  run(): Promise<Figures>;
+}
+
+const ids = (known: number): Benchmark => ({
+  title: `engine with ${known / million} million ids already seen`,
+  figure: "eventsPerSecond",
+  run: async () => flat(await benchSeenIds(below, smoke ? known / 1000 : known, smoke ? 20_000 : million)),
+});
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  collect: {
+    title: "collect alone, batches of 100, fsync before 202",
+    figure: "recordsPerSecond",
+    run: async () => flat(await collectBench({ below, seconds: smoke ? 1 : 15 })),
+  },
+  engine: {
+    title:
+      "engine alone, strict validation, deduplication, raw and clean Parquet, one session table, two rollups",
+    figure: "eventsPerSecond",
+    run: async () =>
+      flat(await benchEngine(below, { events: smoke ? 20_000 : 2 * million, duplicates: 0.02, seed: 1 })),
+  },
+  ids1: ids(million),
+  ids10: ids(10 * million),
+  ids50: ids(50 * million),
+  throughput: {
+    title: "end to end, as fast as acknowledged, client on the same machine",
+    figure: "eventsPerSecond",
+    run: async () => flat(await endToEnd({ below, seconds: smoke ? 2 : 60 })),
+  },
+  latency: {
+    title: "end to end at 30,000 events/s",
+    figure: "queryableMs.p95",
+    run: async () => flat(await endToEnd({ below, seconds: smoke ? 2 : 60, rate: smoke ? 2_000 : 30_000 })),
+  },
+  memory: {
+    title: "end to end at 30,000 events/s for five minutes: memory",
+    figure: "memoryBytes.lastThird",
+    once: true,
+    run: async () => flat(await endToEnd({ below, seconds: smoke ? 3 : 300, rate: smoke ? 2_000 : 30_000 })),
+  },
+};
+
+function flat(result: object, prefix = ""): Figures {
+  return Object.fromEntries(
+    Object.entries(result).flatMap(([name, value]: [string, unknown]) =>
+      typeof value === "object" && value !== null
+        ? Object.entries(flat(value, `${prefix}${name}.`))
+        : [[prefix + name, value as number | boolean]],
+    ),
+  );
+}
+
+/** Each run in a process of its own, so that peak memory is its own and no run warms up the next. */
+function inProcess(name: string): Figures {
+  const args = ["--import", "tsx", join(import.meta.dirname, "main.ts"), "--one", name, "--below", below];
+  const child = spawnSync(process.execPath, [...args, ...(smoke ? ["--smoke"] : [])], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  if (child.status !== 0) throw new Error(`${name} failed with status ${child.status}`);
+  return JSON.parse(child.stdout.trim().split("\n").at(-1) ?? "") as Figures;
+}
+
+function medians(runs: readonly Figures[]): Figures {
+  const names = Object.keys(runs[0] ?? {});
+  return Object.fromEntries(
+    names.map((name) => {
+      const all = runs.map((run) => run[name]);
+      if (typeof all[0] === "boolean") return [name, all.every((value) => value === true)];
+      return [name, all.map(Number).sort((a, b) => a - b)[all.length >> 1] ?? NaN];
+    }),
+  );
+}
+
+const shown = (value: number | boolean | undefined): string =>
+  typeof value === "number"
+    ? Math.abs(value) >= 100
+      ? Math.round(value).toLocaleString("en")
+      : value.toFixed(2)
+    : String(value);
+
+function runAll(): void {
+  const wanted = values.only?.split(",");
+  const names = Object.keys(benchmarks).filter(
+    (name) => wanted?.some((w) => name === w || name.startsWith(w)) ?? true,
+  );
+  const runs = smoke ? 1 : Number(values.runs ?? 3);
+  const machine = {
+    cpu: cpus()[0]?.model ?? "",
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    node: process.version,
+  };
+  console.log(
+    `${machine.cores} x ${machine.cpu}, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, Node ${machine.node}`,
+  );
+  const results: Record<string, { title: string; runs: Figures[]; median: Figures }> = {};
+  for (const name of names) {
+    const benchmark = benchmarks[name];
+    if (benchmark === undefined) continue;
+    const all = Array.from({ length: benchmark.once === true ? 1 : runs }, () => inProcess(name));
+    const median = medians(all);
+    results[name] = { title: benchmark.title, runs: all, median };
+    console.log(`\n${name}: ${benchmark.title}`);
+    for (const [figure, value] of Object.entries(median)) {
+      const spread =
+        all.length > 1 && figure === benchmark.figure
+          ? `   (${all.map((run) => shown(run[figure])).join(", ")})`
+          : "";
+      console.log(
+        `  ${figure === benchmark.figure ? "*" : " "} ${figure.padEnd(28)} ${shown(value)}${spread}`,
+      );
+    }
+  }
+  if (smoke) return;
+  const folder = join(import.meta.dirname, "results");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${new Date().toISOString().slice(0, 16).replaceAll(":", "")}.json`);
+  writeFileSync(file, `${JSON.stringify({ machine, at: new Date().toISOString(), results }, null, 2)}\n`);
+  console.log(`\nStored in ${file}`);
+}
+
+if (values.one === undefined) runAll();
+else console.log(JSON.stringify(await benchmarks[values.one]?.run()));
