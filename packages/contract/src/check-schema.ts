@@ -1,6 +1,7 @@
 /** Judging a schema before anything relies on it: every keyword, format, pattern and reference must be one that holds. */
 import { canonicalDecimal, compareDecimals, maxDecimalPrecision } from "./decimal.ts";
 import { isJsonObject } from "./json.ts";
+import { patternDanger } from "./pattern.ts";
 import type { Problems } from "./problems.ts";
 import { resolveRef } from "./refs.ts";
 import { childSchemas, keywordsOfOthers, schemaFormats, schemaKeywords, schemaTypes } from "./schema.ts";
@@ -100,15 +101,19 @@ function checkValues(node: Unchecked, steps: Steps, problems: Problems): void {
 
 function checkPattern(pattern: string, steps: Steps, problems: Problems): void {
   try {
-    // The flag that Ajv uses, as JSON Schema asks (Core 6.4): characters are code points.
+    // The flag that JSON Schema asks for (Core 6.4): characters are code points.
     void new RegExp(pattern, "u");
   } catch (error) {
+    const reason = (error as Error).message;
     problems.add(
       "fields",
       steps,
-      `This is not a regular expression of ECMA-262 in Unicode mode (${(error as Error).message}).`,
+      `This is not a regular expression of ECMA-262 in Unicode mode (${reason}).`,
     );
+    return;
   }
+  const danger = patternDanger(pattern);
+  if (danger !== undefined) problems.add("fields", steps, danger);
 }
 
 function checkDecimal(rule: unknown, steps: Steps, problems: Problems): void {

@@ -318,6 +318,12 @@ describe("a contract that is not valid", () => {
       {},
       /^fields\/properties\/x\/pattern: This is not a regular expression/,
     ],
+    [
+      "a pattern that could run for years",
+      { x: { pattern: "^(?=a)(a+)+$" } },
+      {},
+      /^fields\/properties\/x\/pattern: .*must not nest/,
+    ],
     ["a pattern for older engines", { x: { pattern: "a\\-b" } }, {}, /Unicode mode/],
     [
       "a pattern of names that is none",

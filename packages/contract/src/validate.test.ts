@@ -224,6 +224,23 @@ describe("judgement", () => {
     expect(performance.now() - started).toBeLessThan(2000);
   });
 
+  test("a text cannot make a pattern run long", () => {
+    const started = performance.now();
+    const text = JSON.stringify(`${"a".repeat(100_000)}!`);
+    expect(judge({ type: "string", pattern: "^(a+)+$" }, text)).toHaveLength(1);
+    expect(judge({ type: "object", patternProperties: { "^(a|a)*$": false } }, `{${text}:1}`)).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  test("patterns of one schema are told apart", () => {
+    const schema = {
+      type: "object",
+      properties: { a: { type: "string", pattern: "^a+b+$" }, b: { type: "string", pattern: "^b+a+$" } },
+    };
+    expect(judge(schema, '{"a":"ab","b":"ba"}')).toEqual([]);
+    expect(judge(schema, '{"a":"ba","b":"ab"}')).toHaveLength(2);
+  });
+
   test("one judge is kept a contract, and answers do not depend on the one before", () => {
     const made = contract("c", {
       version: "1.0.0",
