@@ -43,6 +43,11 @@ export type EngineEvent =
   | { readonly kind: "tables_built"; readonly tables: readonly string[] };
 
 const idleMs = 25;
+const forgetEveryMs = 3_600_000;
+
+/** The counts of each commit are kept for 30 days; the running totals stay. */
+const forgetCommitCounts = `DELETE FROM db.weir.commit_counts WHERE "commit" < (
+  SELECT min("commit") FROM db.weir.commits WHERE committed_at >= now()::TIMESTAMP - INTERVAL 30 DAY)`;
 
 /**
  * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
@@ -78,6 +83,7 @@ export class Engine {
   /** Why a commit or upkeep failed; ends the loop, also when no record comes any more. */
   #broken: WeirError | undefined;
   #upkeepAt = 0;
+  #forgotAt = 0;
   #newestReceivedUs = 0;
 
   private constructor(parts: {
@@ -250,15 +256,14 @@ export class Engine {
     const now = Date.now();
     if (now - this.#upkeepAt < this.#upkeepEveryMs) return;
     this.#upkeepAt = now;
-    this.#ids.startMerge(
-      this.#commitSql,
-      (step) => this.#exclusive(step),
-      (error) => (this.#broken ??= engineError(error)),
-    );
-    const step = (work: () => Promise<void>): Promise<void> => this.#exclusive(work);
+    const exclusive = (step: () => Promise<void>): Promise<void> => this.#exclusive(step);
     const fail = (error: unknown): void => void (this.#broken ??= engineError(error));
-    this.#compaction.start(this.#compactSql, now, step, fail);
+    this.#ids.startMerge(this.#commitSql, exclusive, fail);
+    this.#compaction.start(this.#compactSql, now, exclusive, fail);
     await this.#retention.run(now);
+    if (now - this.#forgotAt < forgetEveryMs) return;
+    this.#forgotAt = now;
+    void this.#exclusive(() => this.#commitSql.run(forgetCommitCounts));
   }
 
   /** Runs a step that writes state when no other does. Its failure ends the loop. */

@@ -67,6 +67,30 @@ export class Planner {
       this.#unfinished.push({ batch, segments });
       this.#next = batch + 1;
     }
+    await this.#checkHeads();
+  }
+
+  /**
+   * A log that ends before what is committed was emptied or replaced: its next segments would get numbers that the state
+   * takes for consumed, and be passed over.
+   */
+  async #checkHeads(): Promise<void> {
+    const heads = new Map(
+      (await this.#store.heads()).map((head) => [`${head.source}/${head.writer}`, head.sealed]),
+    );
+    for (const [key, { planned }] of this.#streams) {
+      const sealed = heads.get(key) ?? 0;
+      if (sealed >= planned) continue;
+      throw new WeirError(
+        "segment_missing",
+        `The log of ${key} ends at segment ${sealed}; ${planned} is committed.`,
+        {
+          where: key,
+          remedy:
+            "Restore the log, or move the state away to build it anew from the log that is there. New records would be passed over.",
+        },
+      );
+    }
   }
 
   async #segmentsOf({ source, writer, first, last }: PlanRow): Promise<SegmentRef[]> {
