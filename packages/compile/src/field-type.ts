@@ -289,7 +289,9 @@ function decimalType(keywords: Keywords): FieldType {
 }
 
 function arrayType(keywords: Keywords): FieldType {
-  const items = keywords.has("items") ? valueType(keywords.take("items")) : valueType(true);
+  // Items before the rest may be of any other type.
+  const isUniform = keywords.has("items") && !keywords.has("prefixItems");
+  const items = isUniform ? valueType(keywords.take("items")) : valueType(true);
   const sizes = defined({ minItems: keywords.number("minItems"), maxItems: keywords.number("maxItems") });
   return { kind: "array", items, exact: keywords.none && items.type.exact, ...sizes };
 }
@@ -308,7 +310,7 @@ function objectType(keywords: Keywords): FieldType {
     return { kind: "object", fields, exact };
   }
   const rest = keywords.peek("additionalProperties");
-  if (!isObject(properties) && isObject(rest)) {
+  if (!isObject(properties) && isObject(rest) && !keywords.has("patternProperties")) {
     keywords.take("additionalProperties");
     const values = valueType(rest);
     return { kind: "map", values, exact: keywords.none && values.type.exact && required === undefined };

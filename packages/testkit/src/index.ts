@@ -19,3 +19,8 @@ export { Workload } from "./crash/workload.ts";
 export type { WorkRecord } from "./crash/workload.ts";
 export { durableRecorder, losePower } from "./crash/power-loss.ts";
 export type { PowerLossOptions } from "./crash/power-loss.ts";
+export { columnType, columnValue, unknownMembers, unscaled } from "./oracle/column-values.ts";
+export type { ColumnType } from "./oracle/column-values.ts";
+export { dateDays, instantUs } from "./oracle/instants.ts";
+export { jsonTree, keptJson } from "./oracle/json-tree.ts";
+export type { JsonTree } from "./oracle/json-tree.ts";
