@@ -9,18 +9,20 @@ export const removalSteps = [
   "log.remove.after_unlink",
 ] as const;
 
-export const steps: readonly string[] = [...engineFailpoints, ...removalSteps];
-
 interface Way {
   /** The latest pass that is sure to come; any later one with enough batches where this is not given. */
   readonly passes?: number;
   /** Tables of the stored state must differ from the program's. */
   readonly rebuild?: true;
+  /** There must be no state yet. */
+  readonly fresh?: true;
   /** The step to be killed at before. */
   readonly after?: string;
 }
 
 const ways: Readonly<Record<string, Way>> = {
+  "engine.open.state_created": { passes: 1, fresh: true },
+  "engine.open.state_linked": { passes: 1, fresh: true },
   "engine.open.locked": { passes: 1 },
   "engine.open.schema_statement": { passes: 13 },
   "engine.open.schema": { passes: 1 },
@@ -33,6 +35,12 @@ const ways: Readonly<Record<string, Way>> = {
   "engine.open.leftover_ids_removed": { passes: 1, after: "engine.ids.flush_written" },
   "engine.open.ready": { passes: 1 },
 };
+
+/** Steps of the first start only, and all others. */
+export const firstSteps: readonly string[] = engineFailpoints.filter((step) => ways[step]?.fresh === true);
+export const steps: readonly string[] = [...engineFailpoints, ...removalSteps].filter(
+  (step) => !firstSteps.includes(step),
+);
 
 /**
  * Kills an engine at a step: at its first pass, or at a later one.

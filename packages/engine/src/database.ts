@@ -5,6 +5,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import { makeDirectory } from "./durable.ts";
 import { engineError } from "./engine-error.ts";
+import { attachState } from "./state-file.ts";
 
 /** A value as DuckDB's JSON conversion gives it: numbers past 32 bits, decimals and times are strings. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -101,7 +102,7 @@ export class Database {
       await sql.run(
         `SET wal_autocheckpoint = '256MB'; SET TimeZone = 'UTC'; SET enable_progress_bar = false`,
       );
-      await sql.connection.run(`ATTACH '${stateFile.replaceAll("'", "''")}' AS db`);
+      await attachState(sql.connection, stateFile);
     } catch (error) {
       sql.close();
       instance.closeSync();

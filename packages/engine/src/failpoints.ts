@@ -3,6 +3,8 @@
  * then a batch pass them. A step that repeats (a file, a view) is passed once each time.
  */
 export const engineFailpoints = [
+  "engine.open.state_created",
+  "engine.open.state_linked",
   "engine.open.locked",
   "engine.open.schema_statement",
   "engine.open.schema",
