@@ -1,4 +1,12 @@
-import { childSchemas, effectiveSchema, maxInteger, validator } from "@weir/contract";
+import {
+  childSchemas,
+  cutJson,
+  effectiveSchema,
+  maxInteger,
+  maxShownLength,
+  parsePointer,
+  validator,
+} from "@weir/contract";
 import type { Subschema } from "@weir/contract";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -184,6 +192,48 @@ function membersParsed(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   const inner = Object.values(value).reduce((sum: number, part) => sum + membersParsed(part), 0);
   return inner + (Array.isArray(value) ? 0 : Object.keys(value).length);
+}
+
+describe("violations", () => {
+  test("say where, what was found there, and never fail on any record", () => {
+    let total = 0;
+    const pairs = contractArbitrary({ schemas: "any" }).chain((contract) =>
+      fc.tuple(
+        fc.constant(contract),
+        fc.array(instanceArbitrary(contract.schema), { minLength: 5, maxLength: 5 }),
+      ),
+    );
+    fc.assert(
+      fc.property(pairs, ([contract, texts]) => {
+        const judge = validator(contract);
+        for (const text of texts) {
+          const record: unknown = JSON.parse(text);
+          for (const { pointer, found, expected, keyword, message } of judge(record)) {
+            total++;
+            const steps = parsePointer(pointer) ?? expect.unreachable(pointer);
+            const value = valueAt(record, steps);
+            // A rule about names finds the name, which is the last step.
+            const name = JSON.stringify(steps.at(-1));
+            expect([value === undefined ? "" : cutJson(value, maxShownLength), name]).toContain(found);
+            expect(value === undefined).toBe(keyword === "required" || keyword === "dependentRequired");
+            expect(expected).not.toBe("");
+            expect(message).not.toBe("");
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+    expect(total).toBeGreaterThan(500);
+  });
+});
+
+function valueAt(record: unknown, steps: readonly string[]): unknown {
+  let value = record;
+  for (const step of steps) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string, unknown>)[step];
+  }
+  return value;
 }
 
 describe("the effective schema", () => {
