@@ -2,13 +2,13 @@ import type { ContractProgram, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
-import type { BatchIds, IdIndex, Superseded, Verdict } from "./ids/id-index.ts";
+import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
 import { idColumns } from "./ids/recent-ids.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
 import { rangesOf } from "./planner.ts";
 import { retractSuperseded } from "./retract.ts";
-import type { TakenBack } from "./retract.ts";
+import type { SupersededRecord, TakenBack } from "./retract.ts";
 import { batchFile } from "./stage.ts";
 import type { StagedBatch } from "./stage.ts";
 import { WeirError } from "@weir/contract";
@@ -76,10 +76,6 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   failpoint("engine.commit.after_commit");
   await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${staged.schema} CASCADE`);
   return { commit, records: staged.records, counts, timings };
-}
-
-export interface SupersededRecord extends Superseded {
-  readonly contract: ContractProgram;
 }
 
 /** Fills `duplicates`; gives the loaded records that records of this batch take the place of. */

@@ -1,10 +1,20 @@
 import type { ContractProgram, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
-import type { CommitContext, SupersededRecord } from "./commit.ts";
 import type { Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
-import type { LakeFile } from "./lake.ts";
+import type { Superseded } from "./ids/id-index.ts";
+import type { Lake, LakeFile } from "./lake.ts";
 import type { StagedBatch } from "./stage.ts";
+
+/** A loaded record whose place a record of this batch takes. */
+export interface SupersededRecord extends Superseded {
+  readonly contract: ContractProgram;
+}
+
+interface RetractContext {
+  readonly program: Program;
+  readonly lake: Lake;
+}
 
 /** Loaded records that became duplicates, by source and contract. */
 export interface TakenBack {
@@ -23,7 +33,7 @@ export interface TakenBack {
  */
 export async function retractSuperseded(
   sql: Sql,
-  context: CommitContext,
+  context: RetractContext,
   staged: StagedBatch,
   superseded: readonly SupersededRecord[],
   clean: readonly LakeFile[],
@@ -49,7 +59,7 @@ export async function retractSuperseded(
 /** `removed_<contract>`: the old records as the clean zone has them; then they are hidden. */
 async function hideRecords(
   sql: Sql,
-  { lake }: CommitContext,
+  { lake }: RetractContext,
   staged: StagedBatch,
   contract: ContractProgram,
   records: readonly SupersededRecord[],
@@ -90,7 +100,7 @@ async function hideRecords(
 /** `fresh_<contract>` becomes the whole clean zone, this batch's files included. */
 async function showHistory(
   sql: Sql,
-  { lake }: CommitContext,
+  { lake }: RetractContext,
   contract: ContractProgram,
   hasRemoved: boolean,
   clean: readonly LakeFile[],
