@@ -154,6 +154,16 @@ test("binary mode", async () => {
       new Uint8Array(),
       expect.stringContaining('"subject":"Euro \\"€\\" 😀"'),
     ],
+    [
+      { ...headers, "ce-type": "x", "content-type": "application/json" },
+      " \n",
+      expect.stringMatching(/^\{"cloudevent":/),
+    ],
+    [
+      { ...headers, "ce-type": "x", "content-type": "text/plain" },
+      " \n",
+      expect.stringMatching(/^\{"data":" \\n","cloudevent":/),
+    ],
   ];
   for (const [event, body] of sent) {
     expect(await collector.post("/v1/cloudevents", body, event)).toMatchObject({

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ContractNames, NamedContract } from "./contract-names.ts";
 import { normalisedName } from "./contract-names.ts";
 import { FlatRecord, type Member, membersOf, quoted, scannedText, stringOf } from "./flat-record.ts";
-import type { Protocol, ProtocolRequest } from "./protocol.ts";
+import { type Protocol, type ProtocolRequest, isBlank } from "./protocol.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Scanner } from "./scan.ts";
 import { type RecordSink, splitJson, splitSingle } from "./split.ts";
@@ -107,7 +107,8 @@ function readBinary(request: ProtocolRequest, scanner: Scanner, receipt: Receipt
   const { body, headers, mediaType, limits } = request;
   const attributes = attributesOf(headers);
   const raw = body.bytes.subarray(body.start, body.end);
-  if (raw.length === 0) {
+  const isJsonData = mediaType === "" || isJson(mediaType);
+  if (raw.length === 0 || (isJsonData && isBlank(body))) {
     addEvent(attributes, eventBytes(attributes), receipt);
     return;
   }
@@ -122,7 +123,7 @@ function readBinary(request: ProtocolRequest, scanner: Scanner, receipt: Receipt
       );
   };
   const asBase64 = quoted(raw.toString("base64"));
-  if (mediaType !== "" && !isJson(mediaType)) {
+  if (!isJsonData) {
     if (body.isUtf8 && isTextual(mediaType)) add("data", quoted(raw.toString()));
     else add("data_base64", asBase64);
     return;

@@ -43,7 +43,7 @@ interface Report {
  * HTTP client library cost is not the collector's.
  */
 export async function collectBench(options: CollectBenchOptions): Promise<CollectBenchResult> {
-  const { below, seconds = 10, connections = 16, batch = 100, profileTo } = options;
+  const { below, seconds = 10, connections = 64, batch = 100, profileTo } = options;
   const root = await mkdtemp(join(below, "weir-bench-"));
   const profiling = profileTo === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileTo}`];
   const server = fork(new URL("bench-server.ts", import.meta.url), [root], {

@@ -97,10 +97,10 @@ export function readLog(directory: string): LoggedRecord[] {
   for (;;) {
     const segments = readdirSync(directory).filter((name) => /^\d{12}\.(seg|open)$/.test(name));
     try {
-      const lines = segments
-        .sort()
-        .flatMap((name) => readFileSync(join(directory, name), "utf8").split("\n"));
-      return lines.filter((line) => line !== "" && !line.startsWith("0\t")).map(parseLine);
+      const texts = segments.sort().map((name) => readFileSync(join(directory, name), "utf8"));
+      // What follows the last line feed is still being written.
+      const lines = texts.flatMap((text) => text.split("\n").slice(0, -1));
+      return lines.filter((line) => !line.startsWith("0\t")).map(parseLine);
     } catch (error) {
       // Sealed, and so renamed, since it was listed.
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;

@@ -10,6 +10,7 @@ export interface NamedContract {
 
 export const unnamed: NamedContract = { column: new Uint8Array(0), contract: undefined };
 
+const utf8 = new TextEncoder();
 const maxNameLength = 200;
 /** Slots of the cache from sent bytes to contracts; and how many sent names are remembered at all. */
 const cacheSlots = 256;
@@ -56,9 +57,9 @@ export class ContractNames {
 
   #resolve(sent: string): NamedContract {
     const exact = this.#bySentName.get(sent);
-    if (exact !== undefined) return { column: Buffer.from(exact.name), contract: exact };
+    if (exact !== undefined) return { column: utf8.encode(exact.name), contract: exact };
     const [name = ""] = sent.split("@", 1);
-    return { column: Buffer.from(columnText(sent)), contract: this.#bySentName.get(name) };
+    return { column: utf8.encode(columnText(sent)), contract: this.#bySentName.get(name) };
   }
 
   /** `find` for the member `type` of the scanned record; undefined if it has none or an empty one. Allocates nothing for known names. */

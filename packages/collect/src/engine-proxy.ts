@@ -40,12 +40,13 @@ export function proxyToEngine(
     return;
   }
   const headers = endToEnd(request.headers);
-  const client = request.socket.remoteAddress;
+  const forwarded = [request.headers["x-forwarded-for"], request.socket.remoteAddress].flat();
+  headers["x-forwarded-for"] = forwarded.filter((address) => address !== undefined).join(", ");
   const upstream = httpRequest({
     socketPath,
     method: request.method,
     path: request.url,
-    headers: client === undefined ? headers : { ...headers, "x-forwarded-for": client },
+    headers,
   });
   upstream.on("response", (reply) => {
     response.writeHead(reply.statusCode ?? 502, endToEnd(reply.headers));

@@ -74,3 +74,10 @@ test("chunked bodies, in chunks of a byte and with a trailer; HTTP/1.0", async (
   expect((await exchange(collector.port, old)).answers).toMatchObject([{ status: 202 }]);
   expect(collector.logged().map(({ text }) => text)).toEqual(['{"a":"b"}', "{}"]);
 });
+
+test("the whole address as the target of a request", async () => {
+  const collector = await startCollector();
+  const whole = request("{}").replace("/v1/events", "http://collector.example.com/v1/events?contract=x");
+  expect((await exchange(collector.port, whole)).answers).toMatchObject([{ status: 202 }]);
+  expect(collector.logged()).toMatchObject([{ contract: "x" }]);
+});

@@ -11,14 +11,25 @@ interface Obligation {
   readonly acknowledged: boolean;
 }
 
+/** How a server dies: when clients heard so many answers, or at a failpoint; and what is wrong with it. */
+interface Ending {
+  readonly killAfter?: number;
+  readonly failpoint?: string;
+  readonly defect?: "early";
+}
+
 async function startServer(
   root: string,
-  failpoint: string | undefined,
+  { failpoint, defect }: Ending,
 ): Promise<{ server: ChildProcess; url: string }> {
-  const server = fork(new URL("kill-server.fixture.ts", import.meta.url), [root], {
-    execArgv: ["--import", import.meta.resolve("tsx")],
-    env: { ...process.env, ...(failpoint === undefined ? {} : { WEIR_FAILPOINT: failpoint }) },
-  });
+  const server = fork(
+    new URL("kill-server.fixture.ts", import.meta.url),
+    [root, ...(defect === undefined ? [] : [defect])],
+    {
+      execArgv: ["--import", import.meta.resolve("tsx")],
+      env: { ...process.env, ...(failpoint === undefined ? {} : { WEIR_FAILPOINT: failpoint }) },
+    },
+  );
   onTestFinished(() => void server.kill("SIGKILL"));
   const [{ port }] = (await once(server, "message")) as [{ port: number }];
   return { server, url: `http://127.0.0.1:${port}` };
@@ -51,20 +62,16 @@ async function client(url: string, name: string, ledger: Obligation[]): Promise<
  * Runs clients against a server that dies after `killAfter` acknowledgements or at a failpoint, recovers the log as the next start would, and
  * checks it against what the clients were told. Returns how many records were owed.
  */
-async function round(
-  root: string,
-  name: string,
-  end: { killAfter: number } | { failpoint: string },
-): Promise<number> {
-  const failpoint = "failpoint" in end ? end.failpoint : undefined;
-  const { server, url } = await startServer(root, failpoint);
+async function round(root: string, name: string, ending: Ending): Promise<number> {
+  const { server, url } = await startServer(root, ending);
+  const { killAfter } = ending;
   const ledger: Obligation[] = [];
   const exited = once(server, "exit");
   const clients = Promise.all(Array.from({ length: 8 }, (_, i) => client(url, `${name}-${i}`, ledger)));
-  if ("killAfter" in end) {
+  if (killAfter !== undefined) {
     await expect
       .poll(() => ledger.length, { interval: 1, timeout: 20_000 })
-      .toBeGreaterThanOrEqual(end.killAfter);
+      .toBeGreaterThanOrEqual(killAfter);
     server.kill("SIGKILL");
   }
   await clients;
@@ -107,6 +114,11 @@ const appendSteps = logFailpoints.filter(
 );
 test.each(appendSteps)("... or dies at %s", async (failpoint) => {
   await round(temporaryDirectory(), "step", { failpoint: `${failpoint}:2` });
+});
+
+test("a collector that acknowledges too early does not pass", async () => {
+  const early = { failpoint: "log.append.before_write:3", defect: "early" } as const;
+  await expect(round(temporaryDirectory(), "early", early)).rejects.toThrow(/length/);
 });
 
 test("the check itself notices a lost, a changed, a doubled and a half-written request", () => {

@@ -7,6 +7,7 @@ const initialBytes = 256 * 1024;
 /** Buffers that an unusual request made larger than this are given back after it. */
 const keptBytes = 4 * 1024 * 1024;
 const keptRecords = 64 * 1024;
+const utf8 = new TextEncoder();
 const tab = 0x09;
 const lf = 0x0a;
 
@@ -19,7 +20,8 @@ export class Lines {
   #used = 0;
   #lengths = new Uint32Array(1024);
   #count = 0;
-  #received = "";
+  /** The column `received` and its TAB. */
+  #received = new Uint8Array(0);
 
   /** Empties it; lines added next were received at `receivedUs`. */
   begin(receivedUs: number): void {
@@ -27,7 +29,7 @@ export class Lines {
     if (this.#lengths.length > keptRecords) this.#lengths = new Uint32Array(1024);
     this.#used = 0;
     this.#count = 0;
-    this.#received = String(receivedUs);
+    this.#received = utf8.encode(`${receivedUs}\t`);
   }
 
   /** What `SegmentWriter.append` takes; valid until the next call of any method. */
@@ -76,9 +78,8 @@ export class Lines {
     this.#reserve(column.length + rest + columnBytes);
     const start = this.#used;
     const buffer = this.#buffer;
-    let at = start + buffer.write(this.#received, start, "latin1");
-    buffer[at++] = tab;
-    for (let i = 0; i < column.length; i++) buffer[at++] = column[i]!;
+    let at = copySmall(buffer, start, this.#received);
+    at = copySmall(buffer, at, column);
     buffer[at++] = tab;
     at = writeCount(buffer, at, keys);
     buffer[at++] = tab;
@@ -105,6 +106,12 @@ export class Lines {
       this.#lengths = larger;
     }
   }
+}
+
+/** For a few bytes a loop is several times as fast as a call to copy. */
+function copySmall(target: Buffer, at: number, bytes: Uint8Array): number {
+  for (let i = 0; i < bytes.length; i++) target[at++] = bytes[i]!;
+  return at;
 }
 
 function writeCount(buffer: Buffer, at: number, count: number): number {

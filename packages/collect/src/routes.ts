@@ -42,7 +42,7 @@ export function route(
     });
     return;
   }
-  const url = request.url ?? "/";
+  const url = originForm(request.url ?? "/");
   const question = url.indexOf("?");
   const path = question < 0 ? url : url.slice(0, question);
   if (path.startsWith("/v1/")) {
@@ -56,6 +56,11 @@ export function route(
   } else if (find(path, to) !== undefined) {
     refuseMethod(request, response, "GET, HEAD");
   } else refuseAddress(request, response);
+}
+
+/** The path and query. A client may name the whole address, as to a proxy (RFC 9112, section 3.2.2). */
+function originForm(target: string): string {
+  return target.replace(/^https?:\/\/[^/?]*/i, "") || "/";
 }
 
 function write(

@@ -81,7 +81,8 @@ export class Scanner {
    * will do), and after the body PADDING_BYTES. `isUtf8` says that the whole body is known to be UTF-8.
    */
   open(bytes: Uint8Array, isUtf8: boolean, limits: RecordLimits): void {
-    this.#bytes = bytes;
+    // A plain view: Buffer.subarray costs 100 ns more than Uint8Array.subarray.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#isUtf8 = isUtf8;
     this.#depth = limits.depth;

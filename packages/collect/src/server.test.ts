@@ -314,7 +314,7 @@ test("/api goes to the engine's socket, and says so when nobody listens there", 
     response.writeHead(218, { "x-engine": "1", "content-type": "text/plain" });
     request.pipe(
       response.on("pipe", () =>
-        response.write(`${request.method} ${request.url} ${String(request.headers["x-a"])} `),
+        response.write(`${request.method} ${request.url} ${String(request.headers["x-forwarded-for"])} `),
       ),
     );
   });
@@ -324,12 +324,12 @@ test("/api goes to the engine's socket, and says so when nobody listens there", 
   const answer = await fetch(`${collector.url}/api/query?x=1`, {
     method: "POST",
     body: "body",
-    headers: { "x-a": "a" },
+    headers: { "x-forwarded-for": "1.2.3.4" },
   });
   expect([answer.status, answer.headers.get("x-engine"), await answer.text()]).toEqual([
     218,
     "1",
-    "POST /api/query?x=1 a body",
+    "POST /api/query?x=1 1.2.3.4, 127.0.0.1 body",
   ]);
   await expect(fetch(`${collector.url}/api/cut`).then((cut) => cut.text())).rejects.toThrow();
   engine.closeAllConnections();
