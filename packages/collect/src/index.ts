@@ -1,4 +1,5 @@
 export type { RecordErrorCode } from "./scan.ts";
+export { collectFailpoints } from "./failpoints.ts";
 export { defaultCollectorLimits, defaultSourceLimits } from "./limits.ts";
 export type { CollectorLimits, SourceLimits } from "./limits.ts";
 export type { Readiness } from "./readiness.ts";

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
 import { answer, asWeirError, refuse, statusOf } from "./answer.ts";
 import type { ContractNames } from "./contract-names.ts";
 import { type Cors, mayWrite } from "./cors.ts";
@@ -86,6 +87,7 @@ export class Ingest {
       const reply = await this.#take(request, response, target);
       if (isClosing()) headers["connection"] = "close";
       answer(response, 202, headers, reply);
+      failpoint("collect.request.answered");
     } catch (thrown) {
       if (thrown instanceof ClientGone) {
         counters.abandoned++;
@@ -135,13 +137,16 @@ export class Ingest {
   async #write(taken: Taken, chunks: readonly Buffer[], sentBytes: number): Promise<string> {
     const { counters, gauge } = this.#context;
     const size = this.#load(chunks);
+    failpoint("collect.request.received");
     try {
       const source = this.#read(taken, bodyOf(this.#body, size), sentBytes);
       const receipt = this.#receipt;
       const { lines, unreadable } = receipt;
       const readable = lines.count - receipt.unreadableCount;
       const reply = receipt.reply();
+      failpoint("collect.request.read");
       await source.writer.append(lines.bytes, lines.lengths);
+      failpoint("collect.request.durable");
       counters.acknowledged(source.name, readable, unreadable);
       counters.sentBytes += sentBytes;
       counters.bodyBytes += size;
