@@ -3,7 +3,7 @@
 // supervisor that is killed while its children start must leave no orphan.
 let onDisconnect = () => process.exit(0);
 process.on("disconnect", () => onDisconnect());
-if (process.connected !== true) {
+if (!process.connected) {
   process.stderr.write("This file is started by weir up, not by hand.\n");
   process.exit(2);
 }

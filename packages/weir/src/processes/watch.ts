@@ -1,38 +1,51 @@
 import { createHash } from "node:crypto";
-import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 const intervalMs = 200;
+/** Two writes within one tick of the file system's clock look alike; a file this young is read at every look. */
+const youngMs = 2_000;
+
+interface Seen {
+  readonly stamp: string;
+  readonly digest: string;
+}
 
 /**
  * Tells when the content of any of a few files changes, wherever they are and however they are written.
  *
  * By polling: it sees files replaced by rename (as editors save), files that come back, and files on mounts that send
  * no events, which fs.watch does not; a project has tens of files, and a stat of each five times a second is not
- * measurable. Contents are compared, so that a file that was only touched is no change.
+ * measurable. Not by fs.watchFile, which takes its first look at some later time and misses what changes until then.
+ * Contents are compared, so that a file that was only touched is no change.
  */
 export class FileWatch {
-  #digests = new Map<string, string>();
-  #dirty = new Set<string>();
+  readonly #seen = new Map<string, Seen>();
+  readonly #dirty = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
   #wake: () => void = () => {};
   #closed = false;
 
-  get files(): string[] {
-    return [...this.#digests.keys()];
+  constructor() {
+    this.#timer = setInterval(() => this.#look(), intervalMs);
   }
 
-  /** Follows exactly these files from now on, as they are now; changes not yet taken by `next` stay. */
-  follow(files: readonly string[]): void {
+  get files(): string[] {
+    return [...this.#seen.keys()];
+  }
+
+  /**
+   * Follows exactly these files from now on; changes not yet taken by `next` stay.
+   *
+   * @param sinceMs when the files were read (as `Date.now()`): one written since has changed already
+   */
+  follow(files: readonly string[], sinceMs: number): void {
     const wanted = new Set(files);
-    for (const file of this.files) {
-      if (!wanted.has(file)) {
-        unwatchFile(file);
-        this.#digests.delete(file);
-      }
-    }
+    for (const file of this.files) if (!wanted.has(file)) this.#seen.delete(file);
     for (const file of wanted) {
-      if (this.#digests.has(file)) continue;
-      this.#digests.set(file, digestOf(file));
-      watchFile(file, { interval: intervalMs }, () => this.#look(file));
+      if (this.#seen.has(file)) continue;
+      const { stamp, mtimeMs } = stampOf(file);
+      this.#seen.set(file, { stamp, digest: digestOf(file) });
+      if (mtimeMs >= sinceMs) this.#mark(file);
     }
   }
 
@@ -51,18 +64,30 @@ export class FileWatch {
 
   close(): void {
     this.#closed = true;
-    for (const file of this.files) unwatchFile(file);
-    this.#digests.clear();
+    clearInterval(this.#timer);
     this.#wake();
   }
 
-  #look(file: string): void {
-    const digest = digestOf(file);
-    if (this.#digests.get(file) === digest) return;
-    this.#digests.set(file, digest);
+  #look(): void {
+    for (const [file, before] of this.#seen) {
+      const { stamp, mtimeMs } = stampOf(file);
+      if (stamp === before.stamp && Date.now() - mtimeMs > youngMs) continue;
+      const digest = digestOf(file);
+      this.#seen.set(file, { stamp, digest });
+      if (digest !== before.digest) this.#mark(file);
+    }
+  }
+
+  #mark(file: string): void {
     this.#dirty.add(file);
     this.#wake();
   }
+}
+
+function stampOf(file: string): { stamp: string; mtimeMs: number } {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return { stamp: "absent", mtimeMs: -Infinity };
+  return { stamp: `${stat.ino}/${stat.size}/${stat.mtimeMs}`, mtimeMs: stat.mtimeMs };
 }
 
 function digestOf(file: string): string {

@@ -18,9 +18,10 @@ export async function dev(terminal: Terminal, options: UpOptions): Promise<ExitC
   const { logger, projectFile, logFormat } = settings;
   const watch = new FileWatch();
   try {
+    const firstMs = Date.now();
     const first = await checkInChild(projectFile, logFormat);
     if (first.error !== undefined) throw fromPlainError(first.error);
-    watch.follow(first.files);
+    watch.follow(first.files, firstMs);
     const supervisor = await Supervisor.start(settings);
     return await untilSignal(supervisor, async () => {
       if (!(await supervisor.ready())) return;
@@ -32,8 +33,13 @@ export async function dev(terminal: Terminal, options: UpOptions): Promise<ExitC
           "info",
           `${changed.map((file) => shownPath(file)).join(", ")} changed; loading the project`,
         );
+        const sinceMs = Date.now();
         const outcome = await checkInChild(projectFile, logFormat);
-        watch.follow(outcome.error === undefined ? outcome.files : [...watch.files, ...outcome.files]);
+        // Of a broken version not all files are known: those of the version before it may be what repairs it.
+        watch.follow(
+          outcome.error === undefined ? outcome.files : [...watch.files, ...outcome.files],
+          sinceMs,
+        );
         if (outcome.error !== undefined) {
           logger.log("error", "the project is not valid; the version before it runs on", {
             error: outcome.error,

@@ -1,0 +1,57 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { Sandbox, smallProject } from "./sandbox.fixture.ts";
+
+let sandbox: Sandbox;
+afterEach(() => sandbox.dispose());
+
+describe("weir check", () => {
+  test("prints what the project declares", async () => {
+    sandbox = new Sandbox();
+    const { code, value } = await sandbox.json(["check"]);
+    expect(code).toBe(0);
+    expect(value).toEqual({
+      ok: true,
+      name: "small",
+      file: `${sandbox.folder}/weir.config.ts`,
+      sources: [{ name: "web", kind: "http", contracts: ["clicked"] }],
+      contracts: [{ name: "clicked", version: "1.0.0", owner: "tests" }],
+      tables: [{ name: "clicks", kind: "rollup" }],
+    });
+    const human = await sandbox.run(["check"]);
+    expect(human).toMatchObject({ code: 0, stderr: "" });
+    expect(human.stdout).toMatch(/^ok project small \(weir\.config\.ts\)/);
+  });
+
+  test("takes the file or its folder with --project", async () => {
+    sandbox = new Sandbox({ "a/weir.config.ts": smallProject, "b/other.ts": smallProject });
+    for (const path of ["a", "b/other.ts"])
+      expect((await sandbox.run(["check", "--project", path])).code).toBe(0);
+    expect(await sandbox.json(["check", "--project", "nowhere.ts"])).toMatchObject({
+      code: 3,
+      error: { code: "project_not_found", where: `${sandbox.folder}/nowhere.ts` },
+    });
+  });
+
+  test("an invalid project: code, what, where and what to do; exit code 3", async () => {
+    sandbox = new Sandbox({ "weir.config.ts": smallProject.replace('by: "page"', 'by: "nowhere"') });
+    const human = await sandbox.run(["check"]);
+    expect(human).toMatchObject({ code: 3, stdout: "" });
+    expect(human.stderr).toMatch(
+      /^error project_invalid: .*"nowhere".*\n {2}where: weir\.config\.ts\n {2}do: {4}\S.*\n$/,
+    );
+    expect(await sandbox.json(["check"])).toMatchObject({
+      code: 3,
+      value: undefined,
+      error: { code: "project_invalid", where: "weir.config.ts" },
+    });
+  });
+});
+
+test("weir plan prints SQL that names the tables", async () => {
+  sandbox = new Sandbox();
+  const { code, value } = await sandbox.json(["plan"]);
+  expect(code).toBe(0);
+  expect(value).toMatchObject({ project: "small", dialect: "duckdb" });
+  expect((value as { sql: string }).sql).toContain("-- Program of small in duckdb");
+  expect((value as { sql: string }).sql).toContain("rows_clicked");
+});
