@@ -50,7 +50,7 @@ async function writeRuns(dir: string, known: number): Promise<void> {
       writer.write(chunk.subarray(0, n * entryBytes));
     }
     writer.finish();
-    await sql.run(`INSERT INTO weir.id_runs VALUES ('${name}', ${count}, ${Date.now() * 1000}, ${seq})`);
+    await sql.run(`INSERT INTO weir.weir.id_runs VALUES ('${name}', ${count}, ${Date.now() * 1000}, ${seq})`);
   }
   sql.closeSync();
   instance.closeSync();
