@@ -51,6 +51,8 @@ export class EngineCampaign {
   readonly #notes = `${this.dataDir}-notes`;
   readonly ledger = new ObligationLedger();
   readonly chances: Chances;
+  /** What every engine is started with. */
+  environment: Pick<EngineRun, "env" | "preload"> = {};
   /** The variant of the project that the state's tables were built by. */
   storedVariant: Variant = "reference";
   readonly #store = directoryStore(join(this.dataDir, "log"), { sealAfterMs: 15, minFreeBytes: 0 });
@@ -135,8 +137,8 @@ export class EngineCampaign {
     variant = this.storedVariant,
     defect,
     settings,
-    env,
-    preload = [],
+    env = this.environment.env,
+    preload = this.environment.preload ?? [],
   }: EngineRun = {}): Promise<TestChild> {
     const task: EngineTask = {
       dataDir: this.dataDir,
@@ -179,7 +181,7 @@ export class EngineCampaign {
   /** Runs an engine until it dies at its failpoint. Throws if it does not get there. */
   async dieAt(failpoint: string, run: EngineRun = {}): Promise<void> {
     const engine = await this.startEngine({ ...run, failpoint });
-    const end = await engine.ending(30_000).catch((error: unknown) => {
+    const end = await engine.ending(120_000).catch((error: unknown) => {
       throw new Error(`${failpoint} was never reached`, { cause: error });
     });
     mustBeKilled(failpoint, end, engine);

@@ -34,6 +34,13 @@ const ways: Readonly<Record<string, Way>> = {
   "engine.open.view_created": { passes: 4 },
   "engine.open.leftover_ids_removed": { passes: 1, after: "engine.ids.flush_written" },
   "engine.open.ready": { passes: 1 },
+  // Each takes many commits.
+  "engine.ids.merge_written": { passes: 2 },
+  "engine.ids.merge_recorded": { passes: 2 },
+  "engine.ids.forget_recorded": { passes: 2 },
+  "engine.ids.forget_removed": { passes: 2 },
+  "engine.compact.written": { passes: 2 },
+  "engine.compact.committed": { passes: 2 },
 };
 
 /** Steps of the first start only, and all others. */

@@ -19,7 +19,7 @@ export function bundled(script: URL, root: string = process.cwd()): Promise<URL>
 }
 
 async function make(script: string, root: string): Promise<URL> {
-  const { build } = await import("esbuild");
+  const { build, stop } = await import("esbuild");
   const directory = join(root, "node_modules", ".cache", "weir-testkit");
   mkdirSync(directory, { recursive: true });
   const name = script.replaceAll(/[^A-Za-z0-9]+/g, "-");
@@ -38,6 +38,8 @@ async function make(script: string, root: string): Promise<URL> {
     },
     logLevel: "error",
   });
+  // Its service process would outlive what it was needed for.
+  await stop();
   process.once("exit", () => rmSync(outfile, { force: true }));
   return pathToFileURL(outfile);
 }

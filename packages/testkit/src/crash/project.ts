@@ -68,3 +68,19 @@ export function crashProgram(variant: Variant = "reference", sources: readonly s
     tables: crashTables(variant),
   });
 }
+
+/** The text of a project file with the reference project, for the real command. */
+export function crashProjectFile({ engine }: { readonly engine: object }): string {
+  const here = new URL(import.meta.url).pathname;
+  return `
+import { crashContracts, crashTables } from ${JSON.stringify(here)};
+import { defineProject, http } from "weir";
+
+export default defineProject({
+  name: "crash",
+  sources: { web: http({ contracts: [...crashContracts] }) },
+  tables: crashTables("reference"),
+  engine: ${JSON.stringify(engine)},
+});
+`;
+}
