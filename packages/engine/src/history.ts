@@ -19,15 +19,20 @@ export async function cleanHistory(
   if (paths.length === 0) return contract.emptyClean;
   const list = paths.map((path) => text(lake.path(path))).join(", ");
   const columns = contract.columns.map(({ name, type }) => `${ident(name)}::${type} AS ${ident(name)}`);
-  const { id, name } = contract.contract;
   // Files of another version of the contract may lack columns: the empty query brings them all.
   return `SELECT ${columns.join(", ")} FROM (
     SELECT * FROM (${contract.emptyClean}) UNION ALL BY NAME
     SELECT * FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false)
-  ) c WHERE NOT EXISTS (
-    SELECT 1 FROM db.weir.superseded x
-    WHERE x.contract = ${text(name)} AND x.id = c.${ident(id)}::VARCHAR AND x.content = c._content)`;
+  ) c WHERE ${notSuperseded(contract)}`;
 }
+
+/**
+ * The condition on rows `c` of the clean zone that no other record took their place. By position, as the same record may
+ * have been loaded again since, once its id was forgotten.
+ */
+export const notSuperseded = ({ contract }: ContractProgram): string => `NOT EXISTS (
+    SELECT 1 FROM db.weir.superseded x WHERE x.contract = ${text(contract.name)} AND x.source = c._source
+    AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`;
 
 /** Files of the manifest, oldest commit first. */
 export async function manifestPaths(sql: Sql, zone: string, name: string): Promise<string[]> {

@@ -29,7 +29,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.counts (source VARCHAR, contract VARCHAR, received BIGINT, loaded BIGINT, duplicate BIGINT, quarantined BIGINT, suppressed BIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.commit_counts ("commit" UBIGINT, source VARCHAR, contract VARCHAR, received BIGINT, loaded BIGINT, duplicate BIGINT, quarantined BIGINT, suppressed BIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.files (zone VARCHAR, name VARCHAR, path VARCHAR, "commit" UBIGINT, "rows" UBIGINT, bytes UBIGINT, crc32 UBIGINT, min_time TIMESTAMP, max_time TIMESTAMP)`,
-  `CREATE TABLE IF NOT EXISTS db.weir.superseded (contract VARCHAR, id VARCHAR, content UBIGINT, "commit" UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.superseded (contract VARCHAR, id VARCHAR, source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER, "commit" UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.id_recent (h0 UINTEGER, h1 UINTEGER, h2 UINTEGER, h3 UINTEGER, t BIGINT, content UBIGINT, "commit" UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.id_runs (path VARCHAR, ids UBIGINT, newest_received_us BIGINT, seq UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,

@@ -3,6 +3,7 @@ import type { ContractProgram, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
+import { notSuperseded } from "./history.ts";
 import type { Lake } from "./lake.ts";
 
 /**
@@ -109,13 +110,10 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
 }
 
 function cleanView(contract: ContractProgram, source: string): string {
-  const { id, name } = contract.contract;
   const columns = contract.columns.map(
     (column) => `${ident(column.name)}::${column.type} AS ${ident(column.name)}`,
   );
-  return `SELECT ${columns.join(", ")} FROM ${source} c WHERE NOT EXISTS (
-    SELECT 1 FROM db.weir.superseded x
-    WHERE x.contract = ${text(name)} AND x.id = c.${ident(id)}::VARCHAR AND x.content = c._content)`;
+  return `SELECT ${columns.join(", ")} FROM ${source} c WHERE ${notSuperseded(contract)}`;
 }
 
 /** Lets a view read the files of the manifest, as this transaction sees it. */
