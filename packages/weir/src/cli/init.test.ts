@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from
 import { dirname, join } from "node:path";
 import { createRequire } from "node:module";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Instance, Sandbox } from "./sandbox.fixture.ts";
+import { Sandbox } from "./sandbox.fixture.ts";
+import type { Instance } from "./sandbox.fixture.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {

@@ -5,24 +5,22 @@ import { paint } from "./terminal.ts";
 const widestCell = 60;
 
 /**
- * Rows as aligned columns under a header. Columns of numbers align right. Line breaks and control characters in a cell
+ * Rows as aligned columns under a header. Line breaks and control characters in a cell
  * show as escapes, so that no record can draw on the operator's terminal.
  *
  * @param rows cells as `cellText` takes them
+ * @param numeric which columns align right; by default those that hold only numbers
  */
 export function renderTable(
   terminal: Terminal,
   columns: readonly string[],
   rows: readonly unknown[][],
+  numeric: readonly boolean[] = numericColumns(columns.length, rows),
 ): string {
   const texts = rows.map((row) => columns.map((_name, i) => cut(cellText(row[i]))));
   const widths = columns.map((name, i) =>
     texts.reduce((width, row) => Math.max(width, displayWidth(row[i] ?? "")), displayWidth(name)),
   );
-  const numeric = columns.map((_name, i) => {
-    const present = rows.filter((row) => row[i] !== null && row[i] !== undefined);
-    return present.length > 0 && present.every((row) => typeof row[i] === "number");
-  });
   const align = (text: string, i: number): string => {
     const space = " ".repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(text)));
     return numeric[i] === true ? space + text : text + space;
@@ -30,6 +28,13 @@ export function renderTable(
   const lines = [paint(terminal, "bold", columns.map(align).join("  ").trimEnd())];
   for (const row of texts) lines.push(row.map(align).join("  ").trimEnd());
   return lines.join("\n");
+}
+
+function numericColumns(count: number, rows: readonly unknown[][]): boolean[] {
+  return Array.from({ length: count }, (_column, i) => {
+    const present = rows.filter((row) => row[i] !== null && row[i] !== undefined);
+    return present.length > 0 && present.every((row) => typeof row[i] === "number");
+  });
 }
 
 /** A JSON value as one cell: strings bare, null as NULL, objects and arrays as JSON. */

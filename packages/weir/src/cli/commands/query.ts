@@ -8,6 +8,8 @@ import type { QueryOptions } from "../program.ts";
 import { renderCsv, renderTable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
+const numericType = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL|DOUBLE|FLOAT)\b/;
+
 /** Runs one statement. With --json: `{columns: [{name, type}], rows: [[...]], truncated, commit}`. */
 export async function query(
   terminal: Terminal,
@@ -24,9 +26,10 @@ export async function query(
     terminal.out(JSON.stringify(answer));
     return exitCodes.ok;
   }
-  terminal.out(
-    options.csv === true ? renderCsv(names, answer.rows) : renderTable(terminal, names, answer.rows),
-  );
+  // 64-bit integers and decimals are strings in JSON, so the type tells which columns are numbers.
+  const numeric = answer.columns.map(({ type }) => numericType.test(type));
+  const { rows } = answer;
+  terminal.out(options.csv === true ? renderCsv(names, rows) : renderTable(terminal, names, rows, numeric));
   if (answer.truncated) terminal.note(`Only the first ${options.maxRows} rows; --max-rows allows more.`);
   return exitCodes.ok;
 }
