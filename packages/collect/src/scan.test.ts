@@ -67,7 +67,9 @@ const unit = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.constantFrom(
-      ...'\\n \\\\ \\" \\/ \\u0061 \\u00e9 \\ud83d\\ude00 \\u0000 \\uD83D'.split(" "),
+      ...'\\n \\\\ \\" \\/ \\u0061 \\u00e9 \\ud83d\\ude00 \\u0000 \\uD83D \\ud83d\\ue000 \\udbff\\uDFFF \\ud800\\udbff \\uDC00'.split(
+        " ",
+      ),
     ),
   },
 );
