@@ -11,6 +11,9 @@ if (!process.connected) {
 // then a drain, then the engine) is the supervisor's, so children leave signals to it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 
+// Logs that nobody reads any more must not end a process.
+process.stderr.on("error", () => {});
+
 // Messages that arrive before the modules below are loaded wait here.
 const early = [];
 const hold = (message, handle) => early.push([message, handle]);

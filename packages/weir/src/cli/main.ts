@@ -20,6 +20,8 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
     if (error.code === "EPIPE") process.exit(exitCodes.ok);
     throw error;
   });
+  // Logs that nobody reads any more must not end an instance.
+  process.stderr.on("error", () => {});
   let code: ExitCode = exitCodes.ok;
   const program = createProgram(lazyHandlers(terminal), packageVersion(), (finished) => {
     code = finished;

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Sandbox, click } from "./sandbox.fixture.ts";
@@ -54,6 +55,18 @@ test("pages of other sites get no answer", async () => {
   expect((await fetch(url, { headers: { origin: instance.url ?? "" } })).status).toBe(200);
   expect((await fetch(url, { headers: { origin: "https://elsewhere.example" } })).status).toBe(403);
   expect((await fetch(url, { headers: { origin: "null" } })).status).toBe(403);
+  expect((await fetch(url, { headers: { "sec-fetch-site": "same-site" } })).status).toBe(403);
+  // fetch does not let anyone choose the Host, as a name server does.
+  const statusFor = async (host: string): Promise<number | undefined> =>
+    await new Promise((resolve, reject) => {
+      get(url, { headers: { host } }, (response) => resolve(response.resume().statusCode)).on(
+        "error",
+        reject,
+      );
+    });
+  expect(await statusFor("localhost:8787")).toBe(200);
+  expect(await statusFor("[::1]:8787")).toBe(200);
+  expect(await statusFor("rebound.example:8787")).toBe(403);
 });
 
 test("a second start on the data directory names the owner", async () => {

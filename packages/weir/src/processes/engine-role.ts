@@ -1,5 +1,5 @@
 import { openEngine } from "../open-engine.ts";
-import { AbandonedSegments } from "./abandoned.ts";
+import { AbandonedSegments, sealAbandoned } from "./abandoned.ts";
 import type { RoleContext, RunningRole } from "./child.ts";
 import { CommitLog } from "./commit-log.ts";
 import { EngineServer } from "./engine-server.ts";
@@ -17,7 +17,7 @@ export async function startEngine(
     if (event.kind === "commit") commits.add(event);
     else logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
   });
-  const server = new EngineServer(engine, settings.runDir);
+  const server = new EngineServer(engine, settings);
   await server.listen(settings.engineSocket);
   const abandoned = new AbandonedSegments(store, (error) => {
     logger.log("warn", "cannot look for segments of dead writers", { error: toPlainError(error) });
@@ -26,6 +26,8 @@ export async function startEngine(
   engine.start();
   return {
     drain: async (timeoutMs) => {
+      // The collectors have ended: what one of them left open by dying now is sealed here and now.
+      await sealAbandoned(store, await store.heads());
       await engine.drain({ timeoutMs });
     },
     stop: async () => {

@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
-import { readJsonObject, refuseCrossSite, sendError, sendJson } from "./http-json.ts";
+import { readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
+import type { EngineSettingsMessage } from "./messages.ts";
 import { readInstanceFile } from "./run-files.ts";
 import type { InstanceFile } from "./run-files.ts";
 
@@ -13,12 +14,12 @@ const longestMs = 24 * 3_600_000;
 /** The engine's API on its Unix socket; the collector passes `/api/*` on to it. */
 export class EngineServer {
   readonly #engine: Engine;
-  readonly #runDir: string;
+  readonly #settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">;
   readonly #server: Server;
 
-  constructor(engine: Engine, runDir: string) {
+  constructor(engine: Engine, settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">) {
     this.#engine = engine;
-    this.#runDir = runDir;
+    this.#settings = settings;
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
@@ -42,7 +43,7 @@ export class EngineServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      refuseCrossSite(request);
+      refuseOtherSites(request, this.#settings.localOnly);
       sendJson(response, 200, await this.#result(request));
     } catch (error) {
       sendError(response, error);
@@ -104,7 +105,7 @@ export class EngineServer {
   /** What the supervisor last wrote about its processes; the file of another supervisor is not about this engine. */
   async #instance(): Promise<InstanceFile | null> {
     for (const name of ["weir.json", "engine.json"] as const) {
-      const file = await readInstanceFile(this.#runDir, name);
+      const file = await readInstanceFile(this.#settings.runDir, name);
       if (file?.pid === process.ppid) return file;
     }
     return null;

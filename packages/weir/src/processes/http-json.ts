@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
 import { WeirError, errorCodes } from "@weir/contract";
 import type { ErrorCode } from "@weir/contract";
 import { toPlainError } from "./messages.ts";
@@ -53,24 +54,29 @@ export async function readJsonObject(request: IncomingMessage): Promise<Record<s
 }
 
 /**
- * A page of another site must not use the browser of somebody who can reach the API (it listens on localhost without
- * a password): browsers say where a request comes from, other clients send neither header.
+ * A page of another site must not use the browser of somebody who can reach the API, which has no password. Browsers
+ * say where a request comes from; other clients send neither header. A site can also make its own name point at this
+ * machine (DNS rebinding), so that its requests seem to be at home: where only this machine is meant to reach the API, it
+ * answers to addresses and "localhost", and to no other name.
  *
  * @throws WeirError `origin_not_allowed`
  */
-export function refuseCrossSite(request: IncomingMessage): void {
-  const { origin, host } = request.headers;
+export function refuseOtherSites(request: IncomingMessage, localOnly: boolean): void {
+  const { origin, host = "" } = request.headers;
   const site = request.headers["sec-fetch-site"];
-  const foreign = origin !== undefined && hostOf(origin) !== host;
+  const foreign = origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
   if (foreign || site === "cross-site" || site === "same-site") {
     throw new WeirError("origin_not_allowed", "The API does not answer pages of other sites.");
   }
+  if (localOnly && !isLocalName(host)) {
+    throw new WeirError("origin_not_allowed", "The API of this instance answers to localhost only.", {
+      remedy: "Use http://localhost or http://127.0.0.1, or listen for other machines with --host.",
+    });
+  }
 }
 
-function hostOf(origin: string): string | undefined {
-  try {
-    return new URL(origin).host;
-  } catch {
-    return undefined;
-  }
+/** "localhost" or an address, with or without a port: nothing that a name server could point here. */
+function isLocalName(host: string): boolean {
+  const name = host.replace(/:\d+$/, "");
+  return name === "localhost" || isIP(name.replace(/^\[|\]$/g, "")) !== 0;
 }

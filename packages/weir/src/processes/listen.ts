@@ -9,6 +9,8 @@ export interface SharedSocket {
   readonly port: number;
   /** Where clients on this machine reach it, e.g. `http://127.0.0.1:8787`. */
   readonly url: string;
+  /** Only this machine reaches it. */
+  readonly localOnly: boolean;
   close(): void;
 }
 
@@ -54,9 +56,15 @@ export async function bindShared(host: string, port: number): Promise<SharedSock
     handle: handle as unknown as net.Server,
     host,
     port: probed.port,
+    localOnly: isLoopback(probed.address),
     url: `http://${probed.family === "IPv6" ? `[${local}]` : local}:${probed.port}`,
     close: () => handle.close(),
   };
+}
+
+/** 127.0.0.0/8 (RFC 1122, section 3.2.1.3) or ::1 (RFC 4291, section 2.5.3). */
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
 }
 
 /** Listens for a moment: the system's own word on whether the address is free and what "localhost" or port 0 became. */

@@ -26,6 +26,8 @@ export interface EngineSettingsMessage {
   readonly dataDir: string;
   readonly runDir: string;
   readonly engineSocket: string;
+  /** The collectors listen on a loopback address only. */
+  readonly localOnly: boolean;
 }
 
 export interface CheckerSettings {

@@ -138,7 +138,7 @@ export class Supervisor {
       this.#engine.start();
       const ready = await this.#engine.whenReady(reloadReadyMs);
       this.#reloading = false;
-      if (!ready) throw notReady(this.#engine);
+      if (!ready && this.#stopping === undefined) throw notReady(this.#engine);
     }
     if (this.#socket === undefined || this.#stopping !== undefined) return;
     const fresh: Slot[] = [];
@@ -215,6 +215,7 @@ export class Supervisor {
             dataDir,
             runDir: this.#runDir,
             engineSocket: this.#engineSocket,
+            localOnly: this.#socket?.localOnly ?? false,
           },
         },
       }),

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join, relative, resolve, sep } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WeirError } from "@weir/contract";
 import { exitCodes } from "../../exit-code.ts";
@@ -76,17 +76,14 @@ function projectName(folder: string): string {
 }
 
 function packageJson(name: string, folder: string): string {
-  const own = JSON.parse(readFileSync(join(ownFolder, "package.json"), "utf8")) as { version: string };
-  const installed = ownFolder.includes(`${sep}node_modules${sep}`);
-  // Run from a checkout of Weir, the registry's version is not the one that was meant.
-  const weir = installed ? `^${own.version}` : `file:${shortest(folder, ownFolder)}`;
+  // By path, not by version: the registry's package of this name is somebody else's.
   const manifest = {
     name,
     version: "0.1.0",
     private: true,
     type: "module",
     scripts: { dev: "weir dev", start: "weir up", check: "weir check", types: "tsc" },
-    dependencies: { weir },
+    dependencies: { weir: `file:${shortest(folder, ownFolder)}` },
     devDependencies: { "@types/node": "^20.19.0", typescript: "^7.0.2" },
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
