@@ -100,9 +100,12 @@ async function readLines(sql: Sql, { store }: StageContext, plan: BatchPlan): Pr
   const reads: string[] = [];
   for (const [seg, ref] of plan.segments.entries()) {
     const path = await store.materialize(ref);
+    // No line is longer than its segment: a bound that holds whatever the collectors' limits are. (Reading whole segments
+    // costs what reading 8 MB at a time does.)
+    const bytes = Math.max(1_048_576, ref.bytes + 1);
     reads.push(`SELECT ${seg}::UINTEGER AS seg, * FROM read_csv(${text(path)}, delim = '\\t', quote = '', escape = '',
-      header = false, auto_detect = false, strict_mode = true, new_line = '\\n', max_line_size = 4194304,
-      buffer_size = 8388608, columns = ${columns})`);
+      header = false, auto_detect = false, strict_mode = true, new_line = '\\n', max_line_size = ${bytes},
+      buffer_size = ${bytes}, columns = ${columns})`);
   }
   await sql.run(`CREATE TABLE lines AS SELECT (seg::BIGINT << 32) | line AS _key, * FROM (${reads.join("\nUNION ALL\n")})
     WHERE line > 0`);
