@@ -22,7 +22,7 @@ export const min = (field: string): Measure => ({ measure: "min", field });
 /** Greatest value. Strings compare by code point. */
 export const max = (field: string): Measure => ({ measure: "max", field });
 
-/** Mean of the records that have the field, as a double: the exact sum divided by their number. */
+/** Mean of the records that have the field: the exact sum, as the nearest double, divided by their number. */
 export const avg = (field: string): Measure => ({ measure: "avg", field });
 
 /** Exact number of distinct values. */

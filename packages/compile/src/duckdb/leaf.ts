@@ -143,6 +143,9 @@ export function typedLeafChecks(leaf: string, type: FieldType): string[] {
   }
 }
 
+/** -0 and 0 are one number, as a key or an extreme too, where otherwise the first to come would show. */
+const withoutNegativeZero = (value: string): string => `(${value} + 0)`;
+
 /** The value as it is stored, from a typed leaf that Ajv accepts; NULL for NULL. Never raises an error. */
 export function typedLeafValue(leaf: string, type: FieldType): string {
   switch (type.kind) {
@@ -151,9 +154,10 @@ export function typedLeafValue(leaf: string, type: FieldType): string {
     case "decimal":
     case "date":
       return `TRY_CAST(${leaf} AS ${sqlType(type)})`;
+    case "number":
+      return withoutNegativeZero(leaf);
     case "string":
     case "integer":
-    case "number":
     case "boolean":
     case "json":
       return leaf;
@@ -319,10 +323,11 @@ export function leafValue(leaf: string, type: FieldType): string {
       return unquoted(leaf);
     case "timestamp":
       return `TRY_CAST(${unquoted(leaf)} AS TIMESTAMPTZ)::TIMESTAMP`;
+    case "number":
+      return withoutNegativeZero(`TRY_CAST(${unquoted(leaf)} AS DOUBLE)`);
     case "decimal":
     case "date":
     case "integer":
-    case "number":
     case "boolean":
       return `TRY_CAST(${unquoted(leaf)} AS ${sqlType(type)})`;
     case "array":

@@ -37,7 +37,7 @@ const additive = (name: string, type: string, ofRecords: string): StateColumn =>
 });
 
 /**
- * Sums of doubles, exactly. A double is m * 2^(e-52); its exponent falls into a bin of 34 binades, and within a
+ * Sums of doubles, exactly, and rounded once when they are read: to nearest, ties to even. A double is m * 2^(e-52); its exponent falls into a bin of 34 binades, and within a
  * bin every value is a whole multiple of 2^(34*bin-63), so it adds up as an integer: 87 bits a value leave HUGEINT
  * room for 2^40 values. Bin 0 covers 0.001 to 16 million and is a column of its own; others are a list of
  * (bin, sum). One bit of slack absorbs that log2 may round up just below a power of two.
@@ -80,14 +80,36 @@ export const measureMacros: readonly string[] = [
     list_sort(list_distinct(list_transform(l, lambda x: x.bin))),
     lambda b: struct_pack(bin := b, total := list_sum(list_transform(list_filter(l, lambda x: x.bin = b), lambda x: x.total))::HUGEINT)
   ) END`,
-  // Largest bin first, one rounding a bin; the text detour rounds to nearest, which the plain cast does not.
+  // A total as a digit of base 2^34 and what is carried to the next bin.
+  `CREATE OR REPLACE MACRO weir_digit(total) AS ((total % 17179869184) + 17179869184) % 17179869184`,
+  // From the least bin up: `low` are digits, least first; `top` is the signed rest, in units of the last bin.
+  `CREATE OR REPLACE MACRO weir_carried(bins, least, most) AS list_reduce(
+    list_transform(range(least, most + 1), lambda b: struct_pack(
+      top := coalesce(list_sum(list_transform(list_filter(bins, lambda x: x.bin = b), lambda x: x.total)), 0)::HUGEINT,
+      low := []::HUGEINT[])),
+    lambda s, x: struct_pack(
+      top := (s.top - weir_digit(s.top)) // 17179869184 + x.top,
+      low := list_append(s.low, weir_digit(s.top))))`,
+  // From the top down, until there are more bits than a double has; of the digits below only whether they are 0 counts.
+  `CREATE OR REPLACE MACRO weir_leading(carried) AS list_reduce(
+    list_transform(
+      list_concat([carried.top], list_reverse(carried.low)),
+      lambda d: struct_pack(lead := d, rest := 0, skipped := 0)),
+    lambda s, d: CASE WHEN s.skipped = 0 AND abs(s.lead) < 1237940039285380274899124224
+      THEN struct_pack(lead := s.lead * 17179869184 + d.lead, rest := 0, skipped := 0)
+      ELSE struct_pack(lead := s.lead, rest := greatest(s.rest, (d.lead <> 0)::INTEGER), skipped := s.skipped + 1) END)`,
+  // The text detour rounds to nearest, which the plain cast does not. Two multiplications, both exact.
+  `CREATE OR REPLACE MACRO weir_scaled(whole, exponent) AS
+  whole::VARCHAR::DOUBLE * pow(2::DOUBLE, exponent // 2) * pow(2::DOUBLE, exponent - exponent // 2)`,
+  `CREATE OR REPLACE MACRO weir_rounded(bins, least, most) AS list_transform(
+    [weir_leading(weir_carried(bins, least, most))],
+    lambda s: weir_scaled(2 * s.lead + s.rest, 34 * (least + s.skipped) - 64))[1]`,
   `CREATE OR REPLACE MACRO weir_double_sum(near, far) AS
   CASE WHEN far IS NULL THEN (near::VARCHAR::DOUBLE) * pow(2::DOUBLE, -63)
-  ELSE list_reduce(
-    list_transform(
-      list_reverse_sort(list_concat(far, CASE WHEN near IS NULL THEN [] ELSE [struct_pack(bin := 0::SMALLINT, total := near)] END)),
-      lambda x: (x.total::VARCHAR::DOUBLE) * pow(2::DOUBLE, (34 * x.bin - 63) // 2) * pow(2::DOUBLE, (34 * x.bin - 63) - (34 * x.bin - 63) // 2)),
-    lambda a, b: a + b)
+  ELSE list_transform(
+    [list_append(far, struct_pack(bin := 0::SMALLINT, total := coalesce(near, 0::HUGEINT)))],
+    lambda bins: weir_rounded(
+      bins, list_min(list_transform(bins, lambda x: x.bin)), list_max(list_transform(bins, lambda x: x.bin))))[1]
   END`,
 ];
 
