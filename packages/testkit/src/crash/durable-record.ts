@@ -9,7 +9,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { identityOf, monotonicUs } from "./power-loss.ts";
+import { identityOf, meaningOf, monotonicUs } from "./power-loss.ts";
 import type { Durable } from "./power-loss.ts";
 
 const notes = process.env["WEIR_TEST_DURABLE"] ?? "";
@@ -29,8 +29,8 @@ function taken(fd: number): Durable | undefined {
   if (stat.isDirectory()) {
     const names: Record<string, string> = {};
     for (const name of fs.readdirSync(path)) {
-      const found = fs.lstatSync(join(path, name), { bigint: true, throwIfNoEntry: false });
-      if (found !== undefined) names[name] = identityOf(found);
+      const meaning = meaningOf(join(path, name));
+      if (meaning !== undefined) names[name] = meaning;
     }
     return { kind: "names", atUs, directory: path, names };
   }

@@ -8,8 +8,10 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -35,6 +37,15 @@ export const durableRecorder = new URL("durable-record.ts", import.meta.url);
 
 export const identityOf = (stat: Pick<BigIntStats, "ino" | "birthtimeNs">): string =>
   `${stat.ino}.${stat.birthtimeNs}`;
+
+const link = "link to ";
+
+/** What a name stands for: a file or directory, or, for a symbolic link, its target. Undefined if there is none. */
+export function meaningOf(path: string): string | undefined {
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  return stat.isSymbolicLink() ? `${link}${readlinkSync(path)}` : identityOf(stat);
+}
 
 export interface PowerLossOptions {
   /** Where the killed process kept its notes (see durable-record.ts). They are used up. */
@@ -77,14 +88,19 @@ function cutDirectory(directory: string, cut: Cut): void {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     if (cut.trusted(path)) continue;
-    const identity = identityOf(lstatSync(path, { bigint: true }));
+    const identity = meaningOf(path) ?? "";
     if (durable[name] !== identity && !cut.survives()) rmSync(path, { recursive: true });
+    else if (identity.startsWith(link)) continue;
     else if (statSync(path).isDirectory()) cutDirectory(path, cut);
     else cutFile(path, identity, cut);
   }
   for (const [name, identity] of Object.entries(durable)) {
     const path = join(directory, name);
     const blob = cut.known.contents.get(identity);
+    if (identity.startsWith(link)) {
+      if (meaningOf(path) === undefined && !cut.survives()) symlinkSync(identity.slice(link.length), path);
+      continue;
+    }
     // A name that was removed, or given to another file, comes back unless the directory was synced since.
     if (!existsSync(path) && blob !== undefined && !cut.survives())
       writeFileSync(path, readFileSync(join(cut.notes, blob)));
@@ -130,8 +146,9 @@ function noteTree(directory: string, notes: string, trusted: (path: string) => b
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     if (trusted(path)) continue;
-    const file = identityOf(lstatSync(path, { bigint: true }));
+    const file = meaningOf(path) ?? "";
     names[name] = file;
+    if (file.startsWith(link)) continue;
     if (statSync(path).isDirectory()) noteTree(path, notes, trusted);
     else {
       const blob = `kept-${file}`;
