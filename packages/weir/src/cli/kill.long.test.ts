@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { isAlive } from "../processes/identity.ts";
-import { Poster, Sandbox, allDead, click, expectLoaded, until } from "./sandbox.fixture.ts";
+import { Poster, Sandbox, allDead, click, expectLoaded, smallProject, until } from "./sandbox.fixture.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -80,4 +80,31 @@ test("a second SIGINT ends at once; what was acknowledged is there at the next s
   await sandbox.up();
   expect(await sandbox.json(["drain"])).toMatchObject({ code: 0 });
   expect(await sandbox.rows("SELECT id FROM clicked")).toEqual([["a"]]);
+});
+
+test("an engine that cannot start again stops no acknowledging; it starts once the cause is repaired", async () => {
+  const instance = await sandbox.up();
+  sandbox.write({ "weir.config.ts": "export default 1;" });
+  const before = instance.pidOf("engine");
+  process.kill(before, "SIGKILL");
+  await until(() => instance.file().processes[1]?.lastError?.code === "project_invalid");
+  expect((await instance.post([click("a")])).status).toBe(202);
+  // The engine is away: the status says what the supervisor knows, and that it is not all.
+  const { code, value } = await sandbox.json(["status"]);
+  expect(code).toBe(4);
+  expect(value).toMatchObject({ instance: { processes: [{ state: "ready" }, { name: "engine" }] } });
+  sandbox.write({ "weir.config.ts": smallProject });
+  await instance.restarted("engine", before);
+  expect(await sandbox.json(["drain"])).toMatchObject({ code: 0 });
+  expect(await sandbox.rows("SELECT id FROM clicked")).toEqual([["a"]]);
+});
+
+test("when no collector can start again, the instance stops with the reason", async () => {
+  const instance = await sandbox.up();
+  expect((await instance.post([click("a")])).status).toBe(202);
+  const processes = instance.identities();
+  sandbox.write({ "weir.config.ts": "export default 1;" });
+  process.kill(instance.pidOf("c0"), "SIGKILL");
+  expect(await instance.exited).toBe(3);
+  expect(await allDead(processes)).toBe(true);
 });

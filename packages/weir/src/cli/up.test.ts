@@ -41,6 +41,7 @@ test("post, drain, query, verify, quarantine, status, SIGTERM, and all of it aga
     counts: [{ source: "web", contract: "clicked", received: 4, loaded: 2, duplicate: 1, quarantined: 1 }],
     tables: [{ name: "clicks", kind: "rollup", rows: 1 }],
     lag: { records: 0 },
+    process: { pid: instance.pidOf("engine") },
     instance: {
       pid: instance.pid,
       url: instance.url,

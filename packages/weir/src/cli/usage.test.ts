@@ -27,7 +27,8 @@ async function refusal(args: readonly string[]): Promise<{ code: number; error: 
       throw new TypeError(`${String(name)} was run`);
     },
   });
-  const program = createProgram(reached, "0.0.0", () => {}).configureOutput({ writeErr: () => {} });
+  const program = createProgram(reached, "0.0.0", () => {});
+  for (const command of [program, ...program.commands]) command.configureOutput({ writeErr: () => {} });
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {

@@ -7,8 +7,17 @@ import type {
 } from "@weir/engine";
 import type { InstanceFile } from "../processes/run-files.ts";
 
-/** The engine's status with what the supervisor knows; `instance` is null when no instance runs. */
+/** The process that runs the engine. */
+export interface EngineProcess {
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly residentBytes: number;
+}
+
+/** The engine's status with what its process and the supervisor know; both are null when no instance runs. */
 export interface StatusReport extends EngineStatus {
+  readonly process: EngineProcess | null;
   readonly instance: InstanceFile | null;
 }
 

@@ -29,7 +29,7 @@ export class DirectBackend implements Backend {
   }
 
   async status(): Promise<StatusReport> {
-    return { ...(await this.#engine.status()), lag: await this.#lag(), instance: null };
+    return { ...(await this.#engine.status()), lag: await this.#lag(), process: null, instance: null };
   }
 
   async query(sql: string, limits: QueryLimits): Promise<QueryResult> {

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
+import type { StatusReport } from "../client/backend.ts";
 import { readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { readInstanceFile } from "./run-files.ts";
@@ -60,7 +61,7 @@ export class EngineServer {
     switch (path) {
       case "/api/status":
         allow(request, "GET");
-        return { ...(await this.#engine.status()), instance: await this.#instance() };
+        return await this.#status();
       case "/api/tables":
         allow(request, "GET");
         return { tables: await queryableTables(this.#engine) };
@@ -85,6 +86,19 @@ export class EngineServer {
       default:
         throw new WeirError("not_found", `There is nothing at ${path}.`, { where: path });
     }
+  }
+
+  async #status(): Promise<StatusReport> {
+    const startedMs = Date.now() - process.uptime() * 1000;
+    return {
+      ...(await this.#engine.status()),
+      process: {
+        pid: process.pid,
+        startedAt: new Date(startedMs).toISOString(),
+        residentBytes: process.memoryUsage.rss(),
+      },
+      instance: await this.#instance(),
+    };
   }
 
   async #query(parameters: Record<string, unknown>): Promise<unknown> {
