@@ -86,15 +86,29 @@ export class Queries {
       throw new WeirError("query_not_readonly", `The query has ${statements.count} statements.`);
     }
     const prepared = await statements.prepare(0);
-    const type = prepared.statementType;
-    if (type !== StatementType.SELECT && type !== StatementType.EXPLAIN) {
-      throw new WeirError("query_not_readonly", `The query is a ${StatementType[type]} statement.`);
-    }
+    await assertReadOnly(sql, query, prepared.statementType);
     const reader = await prepared.streamAndReadUntil(maxRows + 1);
     const rows = reader.getRowsJson() as JsonValue[][];
     const names = reader.deduplicatedColumnNames();
     const columns = reader.columnTypes().map((type, i) => ({ name: names[i] ?? "", type: type.toString() }));
     return { columns, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows, commit };
+  }
+}
+
+/**
+ * `EXPLAIN ANALYZE` runs what it explains, and DuckDB explains more than queries: with a COPY it would write a file, with
+ * a SET change the engine's own settings. So what is explained must be a SELECT as well. Options are recognized only
+ * where no comment can hide in them.
+ */
+async function assertReadOnly(sql: Sql, query: string, type: StatementType): Promise<void> {
+  if (type === StatementType.SELECT) return;
+  if (type !== StatementType.EXPLAIN) {
+    throw new WeirError("query_not_readonly", `The query is a ${StatementType[type]} statement.`);
+  }
+  const explained = query.replace(/^\s*explain\s+(?:analyze\s+|\([\w\s,']*\)\s*)?/i, "");
+  const statements = explained === query ? undefined : await sql.connection.extractStatements(explained);
+  if (statements?.count !== 1 || (await statements.prepare(0)).statementType !== StatementType.SELECT) {
+    throw new WeirError("query_not_readonly", "The query explains something other than a SELECT statement.");
   }
 }
 
