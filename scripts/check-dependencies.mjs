@@ -33,11 +33,19 @@ function* sources(directory) {
 }
 
 const isTest = (path) => /\.(test|long\.test|fixture|bench|test-d)\.ts$/.test(path);
-const packageOf = (specifier) => specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+const packageOf = (specifier) =>
+  specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
 
 for (const folder of readdirSync("packages")) {
   const root = join("packages", folder);
-  const { name, dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const {
+    name,
+    dependencies = {},
+    devDependencies = {},
+  } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const may = allowed[name];
   if (may === undefined) {
     problems.push(`${root}: package ${name} is not in the list of scripts/check-dependencies.mjs`);
@@ -46,7 +54,11 @@ for (const folder of readdirSync("packages")) {
   for (const path of sources(join(root, "src"))) {
     const product = !isTest(path) && name !== "@weir/testkit";
     const code = readFileSync(path, "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "");
-    const specifiers = [...code.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;]*?from\s+"([^"]+)"|import\("([^"]+)"\)|(?:^|\n)import\s+"([^"]+)"/g)];
+    const specifiers = [
+      ...code.matchAll(
+        /(?:^|\n)\s*(?:import|export)\b[^;]*?from\s+"([^"]+)"|import\("([^"]+)"\)|(?:^|\n)import\s+"([^"]+)"/g,
+      ),
+    ];
     for (const match of specifiers) {
       const specifier = match[1] ?? match[2] ?? match[3];
       if (specifier.startsWith(".")) {
@@ -58,13 +70,18 @@ for (const folder of readdirSync("packages")) {
       const target = packageOf(specifier);
       if (target === name) continue;
       const workspace = target in allowed;
-      if (workspace && product && !may.includes(target)) problems.push(`${path}: ${name} must not import ${target}`);
-      if (workspace && specifier !== target) problems.push(`${path}: imports ${specifier}; only ${target} is public`);
-      if (product && pure.has(name) && io.test(specifier)) problems.push(`${path}: ${name} does no I/O, but imports ${specifier}`);
+      if (workspace && product && !may.includes(target))
+        problems.push(`${path}: ${name} must not import ${target}`);
+      if (workspace && specifier !== target)
+        problems.push(`${path}: imports ${specifier}; only ${target} is public`);
+      if (product && pure.has(name) && io.test(specifier))
+        problems.push(`${path}: ${name} does no I/O, but imports ${specifier}`);
       const owner = onlyIn[target];
-      if (product && owner !== undefined && owner !== name) problems.push(`${path}: only ${owner} may import ${target}`);
+      if (product && owner !== undefined && owner !== name)
+        problems.push(`${path}: only ${owner} may import ${target}`);
       const declared = product ? dependencies : { ...dependencies, ...devDependencies };
-      const known = specifier.startsWith("node:") || target in declared || (!product && isTestTool(target, workspace));
+      const known =
+        specifier.startsWith("node:") || target in declared || (!product && isTestTool(target, workspace));
       if (!known) problems.push(`${path}: ${target} is not among the dependencies of ${name}`);
     }
   }
