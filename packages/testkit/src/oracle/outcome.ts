@@ -77,7 +77,8 @@ function judge(sources: Sources, record: Received): { contract?: Contract; reaso
   );
   if (contract === undefined) return { reason: "unknown_contract" };
   const major = (text: string): string | undefined => /^(\d+)\.\d+\.\d+(?:[-+].*)?$/.exec(text)?.[1];
-  if (version !== undefined && major(version) !== major(contract.version)) return { reason: "unknown_version" };
+  if (version !== undefined && major(version) !== major(contract.version))
+    return { reason: "unknown_version" };
   const violations = validator(contract)(JSON.parse(record.text));
   return violations.length === 0 ? { contract } : { contract, reason: "contract_violation" };
 }

@@ -1,0 +1,183 @@
+/** Runs sets of records through an engine in some arrangement, and tells where its tables differ from the oracle's. */
+import type { Program } from "@weir/compile";
+import { outcomeOf, tableRows, unscaled } from "@weir/testkit";
+import type { CleanRecord, OracleRow, Outcome, Received, Scalar } from "@weir/testkit";
+import { expect } from "vitest";
+import { Harness } from "../harness.fixture.ts";
+import { orderFreeProgram, sources, tables } from "./project.fixture.ts";
+import type { Arrangement } from "./records.fixture.ts";
+
+/**
+ * All that a user can read of a project's tables, as sorted texts. Columns that tell of receipt (`_received_at`, `_source`,
+ * `_writer`, `_number`, `_line`) are left out: where several copies of a record came, they tell of the one that came first.
+ */
+export interface Contents {
+  /** `contract/id` and the text of the record that counts. */
+  readonly clean: readonly string[];
+  readonly tables: Readonly<Record<string, readonly string[]>>;
+  readonly quarantine: readonly string[];
+  readonly received: readonly string[];
+  readonly outcomes: readonly string[];
+}
+
+/** @param defect what is wrong with the program */
+export async function run(
+  records: readonly Received[],
+  arrangement: Arrangement,
+  defect: (program: Program) => Program = (program) => program,
+): Promise<Contents> {
+  const { order, steps, lanes, batchBytes, recentIds } = arrangement;
+  const whole = defect(orderFreeProgram());
+  const names = Object.keys(tables);
+  const waiting = records
+    .map((record, i) => ({ record, at: order[i % order.length] ?? 0 }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ record }) => record);
+  const harness = new Harness({
+    settings: { lanes, batchBytes },
+    internals: { recentIds, upkeepEveryMs: 20 },
+  });
+  const appended: Received[] = [];
+  try {
+    await harness.open(whole);
+    harness.engine.start();
+    for (const { records: size, writer, next, table } of steps) {
+      const some = waiting.splice(0, size);
+      if (some.length === 0) break;
+      appended.push(...some);
+      await harness.append(some, writer);
+      if (next === "go on") continue;
+      await harness.seal();
+      if (next === "drain") {
+        await harness.engine.drain();
+        compareWithOracle(await contentsOf(harness), appended);
+      }
+      if (next === "restart without a table") {
+        await harness.open(defect(orderFreeProgram([names[table % names.length] ?? ""])));
+        harness.engine.start();
+      }
+      if (next === "restart" || next === "restart without a table") {
+        await harness.open(whole);
+        harness.engine.start();
+      }
+    }
+    await harness.load(waiting);
+    const contents = await contentsOf(harness);
+    compareWithOracle(contents, records);
+    expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([]);
+    return contents;
+  } finally {
+    await harness.end();
+  }
+}
+
+/** Throws where the contents are not those that the oracle states. */
+export function compareWithOracle(contents: Contents, records: readonly Received[]): void {
+  const outcome = outcomeOf(sources, records);
+  const clean = chosen(outcome, contents.clean);
+  const expected = Object.entries(tables).map(([name, table]) => {
+    const rows = tableRows(table, clean).map((row) => rowText(row));
+    return [name, rows.toSorted()];
+  });
+  const found = Object.entries(contents.tables).map(([name, rows]) => [
+    name,
+    rows.map(withoutSessionId).toSorted(),
+  ]);
+  expect(Object.fromEntries(found), "tables").toEqual(Object.fromEntries(expected));
+  const quarantine = outcome.quarantined.map(({ source, contract, reason, body }) =>
+    JSON.stringify([source, contract, reason, body]),
+  );
+  expect(contents.quarantine, "quarantine").toEqual(quarantine.toSorted());
+  const received = [...outcome.bySource].map(
+    ([key, count]) => `${key} ${count.received} ${count.quarantined}`,
+  );
+  expect(contents.received, "received and quarantined").toEqual(received.toSorted());
+  const outcomes = [...outcome.byContract].map(
+    ([name, count]) => `${name} ${count.loaded} ${count.duplicate}`,
+  );
+  expect(contents.outcomes, "loaded and duplicate").toEqual(outcomes.toSorted());
+}
+
+/** The clean set. Of several texts with one id and time the engine may choose; which one it did, its clean zone tells. */
+function chosen({ candidates }: Outcome, found: readonly string[]): CleanRecord[] {
+  const texts = new Set(found);
+  const clean = [...candidates.values()].map((rivals) => {
+    const picked = rivals.filter((rival) => texts.has(cleanText(rival)));
+    expect(picked, `the one of ${rivals.map(cleanText).join(" or ")}`).toHaveLength(1);
+    return picked;
+  });
+  expect(found, "clean records").toHaveLength(clean.length);
+  return clean.flat();
+}
+
+const cleanText = ({ contract, id, text }: CleanRecord): string => `${contract.name}/${id} ${text}`;
+
+async function contentsOf(harness: Harness): Promise<Contents> {
+  const views = new Set(Object.values(sources).flatMap(({ contracts }) => contracts));
+  const clean: string[] = [];
+  for (const { name, id } of views) {
+    // The record a row was made of, from the raw zone.
+    const rows = await harness.rows(
+      `SELECT c."${id}", r.text FROM "${name}" c LEFT JOIN raw r
+       ON r.source = c._source AND r.writer = c._writer AND r.number = c._number AND r.line = c._line`,
+    );
+    clean.push(...rows.map(([key, text]) => `${name}/${String(key)} ${String(text)}`));
+  }
+  const found: [string, string[]][] = [];
+  for (const name of Object.keys(tables)) found.push([name, await tableTexts(harness, name)]);
+  const quarantine = await harness.rows(
+    "SELECT source, contract, reason, coalesce(text, base64, '') FROM quarantine",
+  );
+  const received = await harness.rows(
+    "SELECT source || '/' || contract, received::VARCHAR, quarantined::VARCHAR FROM weir.counts WHERE received > 0",
+  );
+  const outcomes = await harness.rows(
+    "SELECT contract, sum(loaded)::VARCHAR, sum(duplicate)::VARCHAR FROM weir.counts GROUP BY ALL HAVING sum(loaded) > 0",
+  );
+  return {
+    clean: clean.toSorted(),
+    tables: Object.fromEntries(found),
+    quarantine: quarantine.map((row) => JSON.stringify(row)).toSorted(),
+    received: received.map((row) => row.join(" ")).toSorted(),
+    outcomes: outcomes.map((row) => row.join(" ")).toSorted(),
+  };
+}
+
+/** The rows of a table as sorted texts. Times are us since 1970, dates days. */
+async function tableTexts(harness: Harness, name: string): Promise<string[]> {
+  const { columns } = await harness.engine.query(`SELECT * FROM ${name} LIMIT 0`);
+  const selected = columns.map(({ name: column, type }) => {
+    if (type === "TIMESTAMP") return `epoch_us("${column}") AS "${column}"`;
+    return type === "DATE" ? `("${column}" - DATE '1970-01-01')::BIGINT AS "${column}"` : `"${column}"`;
+  });
+  const rows = await harness.rows(`SELECT ${selected.join(", ")} FROM ${name}`);
+  const texts = rows.map((row) =>
+    columns
+      .map(({ name: column, type }, i) => [column, cellText(type, row[i])] as const)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([column, text]) => `${column}=${text}`)
+      .join(" "),
+  );
+  return texts.toSorted();
+}
+
+function cellText(type: string, value: unknown): string {
+  if (value === null) return "null";
+  const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
+  if (scale !== undefined) return String(unscaled(String(value), Number(scale)));
+  if (type === "VARCHAR") return JSON.stringify(value);
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+const withoutSessionId = (text: string): string => text.replace(/session_id="\w*" /, "");
+
+function rowText(row: OracleRow): string {
+  const cell = (value: Scalar): string => {
+    if (typeof value === "string") return JSON.stringify(value);
+    return Object.is(value, -0) ? "-0" : String(value);
+  };
+  return Object.entries(row)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([column, value]) => `${column}=${cell(value)}`)
+    .join(" ");
+}
