@@ -51,6 +51,8 @@ export interface PowerLossOptions {
   /** Where the killed process kept its notes (see durable-record.ts). They are used up. */
   readonly notes: string;
   readonly chances: Chances;
+  /** In how many of 100 cases a thing that was not durable survives; by default none in half of the losses, else half. */
+  readonly mercy?: number;
   /** Paths that are left alone: what other processes or native code write and sync. */
   readonly trusted: (path: string) => boolean;
 }
@@ -60,13 +62,10 @@ interface Known {
   readonly names: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
-/**
- * Everything under `root` becomes what it is after a power cut. In half of the losses nothing survives that was not
- * durable, in the others each thing may.
- */
-export function losePower(root: string, { notes, chances, trusted }: PowerLossOptions): void {
+/** Everything under `root` becomes what it is after a power cut. */
+export function losePower(root: string, options: PowerLossOptions): void {
+  const { notes, chances, trusted, mercy = chances.in100(50) ? 0 : 50 } = options;
   const known = readNotes(notes);
-  const mercy = chances.in100(50) ? 0 : 50;
   cutDirectory(root, { known, notes, trusted, survives: () => chances.in100(mercy), chances });
   rmSync(notes, { recursive: true });
   mkdirSync(notes);
