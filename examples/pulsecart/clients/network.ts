@@ -19,7 +19,7 @@ export class Network {
   readonly #target: URL;
   readonly #wire: Wire;
   readonly #random: Random;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 });
   readonly #server: Server;
 
   constructor(target: string, wire: Wire, random: Random) {

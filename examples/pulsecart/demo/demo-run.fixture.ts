@@ -55,7 +55,15 @@ export class DemoRun {
     return childrenOf(Number(readFileSync(join(this.dataDir, "demo.pid"), "utf8")));
   }
 
-  remove(): void {
+  /** Ends the demo if it still runs, and removes its data. */
+  async remove(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const marker = join(this.dataDir, "demo.pid");
+      const demo = existsSync(marker) ? Number(readFileSync(marker, "utf8")) : 0;
+      if (demo > 0 && isRunning(demo)) process.kill(demo, "SIGKILL");
+      this.#child.kill("SIGKILL");
+    }
+    await this.#exited;
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

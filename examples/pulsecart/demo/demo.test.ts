@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { DemoRun, isRunning, root, until } from "./demo-run.fixture.ts";
+
+// A demo is nine processes; a busy machine multiplies what they need.
+vi.setConfig({ testTimeout: 240_000 });
 
 const runs: DemoRun[] = [];
 const start = (...args: string[]): DemoRun => {
@@ -11,8 +14,8 @@ const start = (...args: string[]): DemoRun => {
   return run;
 };
 
-afterEach(() => {
-  for (const run of runs.splice(0)) run.remove();
+afterEach(async () => {
+  for (const run of runs.splice(0)) await run.remove();
 });
 
 const weir = (...args: string[]): string =>

@@ -23,7 +23,7 @@ export interface Frame {
 
 /** From this width on sections stand side by side. */
 const wide = 128;
-const between = "     ";
+const between = "    ";
 
 /** The screen as lines of at most `size.columns`, at most `size.rows` of them. */
 export function drawFrame(
@@ -143,7 +143,7 @@ function visitSection({ visits }: View, paint: Paint, limit: number): string[] {
       textOf(products),
       cart === null ? "" : money(textOf(cart)),
     ]);
-  const names = ["minutes", "events", "products", "cart"];
+  const names = ["min", "events", "products", "cart"];
   return columns([title("NEWEST VISITS"), "channel", "from", ...names], rows, paint, names);
 }
 
@@ -155,10 +155,10 @@ function revenueSection({ revenue }: View, paint: Paint, limit: number): string[
       timeOf(window),
       textOf(orders),
       ...amounts.map((amount) => money(textOf(amount ?? "0.00"))),
-      paint.green("▇".repeat(Math.max(1, Math.round((Number(orders) / most) * 12)))),
+      paint.green("▇".repeat(Math.max(1, Math.round((Number(orders) / most) * 6)))),
     ]);
   const names = ["orders", "EUR", "GBP", "USD"];
-  return columns([title("REVENUE PER MINUTE"), ...names, ""], rows, paint, names);
+  return columns(["REVENUE PER MINUTE", ...names, ""], rows, paint, names);
 }
 
 function stockSection({ stock }: View, paint: Paint, limit: number): string[] {
@@ -171,7 +171,7 @@ function stockSection({ stock }: View, paint: Paint, limit: number): string[] {
       textOf(moves),
     ]);
   const names = ["on hand", "moves"];
-  return columns([title("LOWEST STOCK"), "warehouse", ...names], rows, paint, names);
+  return columns(["LOWEST STOCK", "warehouse", ...names], rows, paint, names);
 }
 
 /** `2026-01-15 08:14:00` as 08:14. */

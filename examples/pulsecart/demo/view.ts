@@ -21,7 +21,7 @@ export const queries = {
     FROM revenue_per_minute GROUP BY window_start ORDER BY window_start DESC LIMIT ${viewRows}`,
   stock: `SELECT sku, warehouse, on_hand, moves FROM stock_on_hand ORDER BY on_hand, sku, warehouse LIMIT ${viewRows}`,
   quarantine: `SELECT reason, count(*), arg_max(coalesce(contract, sent, source), received_at),
-      arg_max(coalesce(violations->0->>'pointer' || ' is ' || (violations->0->>'found'), detail, ''), received_at),
+      arg_max(coalesce(violations->0->>'message', detail, ''), received_at),
       arg_max(coalesce(text, base64), received_at)
     FROM quarantine GROUP BY reason ORDER BY count(*) DESC, reason LIMIT ${viewRows}`,
 } as const;
