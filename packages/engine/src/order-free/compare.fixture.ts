@@ -49,7 +49,7 @@ export async function run(
       if (next === "go on") continue;
       await harness.seal();
       if (next === "drain") {
-        await harness.engine.drain();
+        await harness.drain();
         compareWithOracle(await contentsOf(harness), appended);
       }
       if (next === "restart without a table") {
@@ -163,10 +163,11 @@ async function tableTexts(harness: Harness, name: string): Promise<string[]> {
 
 function cellText(type: string, value: unknown): string {
   if (value === null) return "null";
+  const plain = typeof value === "string" ? value : JSON.stringify(value);
   const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
-  if (scale !== undefined) return String(unscaled(String(value), Number(scale)));
+  if (scale !== undefined) return String(unscaled(plain, Number(scale)));
   if (type === "VARCHAR") return JSON.stringify(value);
-  return Object.is(value, -0) ? "-0" : String(value);
+  return Object.is(value, -0) ? "-0" : plain;
 }
 
 const withoutSessionId = (text: string): string => text.replace(/session_id="\w*" /, "");
