@@ -48,7 +48,7 @@ function transformFailure(message: string): [string, string] | undefined {
 
 /** Node's ERR_MODULE_NOT_FOUND: `Cannot find package 'x' imported from <file>`. */
 function missingModule(error: unknown, message: string): [string, string] | undefined {
-  if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") return undefined;
+  if ((error as { code?: unknown } | null | undefined)?.code !== "ERR_MODULE_NOT_FOUND") return undefined;
   const match = /^(Cannot find (?:package|module) '.+?') imported from (.+)$/m.exec(message);
   if (match === null) return undefined;
   const [, text = "", importer = ""] = match;

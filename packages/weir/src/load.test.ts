@@ -24,6 +24,7 @@ const cases = {
     "lib.ts": "export function f(): void {\n  JSON.parse('{');\n}",
   },
   throwsText: { "weir.config.ts": 'throw "just a string";' },
+  throwsNull: { "weir.config.ts": "throw null;" },
   badContract: { "weir.config.ts": smallProject.replace('id: "id"', 'id: "missing" as never') },
   badTable: {
     "weir.config.ts": smallProject.replace('by: "page"', 'by: "nowhere"').replace('"small"', '"Not A Name"'),
@@ -116,6 +117,7 @@ describe("project files that do not, with the place in the user's file", () => {
     });
     expect(errorOf("importedThrows").where).toBe("lib.ts:2:8");
     expect(errorOf("throwsText").message).toBe("It threw just a string");
+    expect(errorOf("throwsNull")).toMatchObject({ code: "project_invalid", message: "It threw null" });
   });
 
   test("a declaration that is not valid", () => {
