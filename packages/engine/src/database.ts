@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { WeirError } from "@weir/contract";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
@@ -110,6 +110,19 @@ export class Database {
     }
     sql.close();
     return database;
+  }
+
+  /**
+   * From now on SQL reaches no files but those in `directory`: a query comes from whoever can reach the API, and must not
+   * read what else the engine's user may read.
+   */
+  async confineTo(directory: string): Promise<void> {
+    const sql = await this.connect();
+    const directories = [directory, resolve(directory)].map((path) => `'${path.replaceAll("'", "''")}'`);
+    await sql.run(
+      `SET allowed_directories = [${directories.join(", ")}]; SET enable_external_access = false`,
+    );
+    sql.close();
   }
 
   async connect(): Promise<Sql> {

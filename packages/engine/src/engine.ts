@@ -141,6 +141,7 @@ export class Engine {
     const database = await Database.open(join(state, "weir.duckdb"), join(state, "tmp"), settings);
     failpoint("engine.open.locked");
     try {
+      await database.confineTo(options.dataDir);
       const commitSql = await database.connect();
       const planSql = await database.connect();
       const lanes: Sql[] = [];

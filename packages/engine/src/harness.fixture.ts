@@ -95,7 +95,15 @@ export class Harness {
   async load(records: readonly LogRecord[], writer?: string): Promise<void> {
     await this.append(records, writer);
     await this.seal();
-    await this.engine.drain();
+    await this.drain();
+  }
+
+  /** Waits until all that is sealed is committed; says where the engine stands if it never is. */
+  async drain(): Promise<void> {
+    await this.engine.drain({ timeoutMs: 30_000 }).catch(async (error: unknown) => {
+      const { commit, lag, timings } = await this.engine.status();
+      throw new Error(`not drained: ${JSON.stringify({ commit, lag, timings })}`, { cause: error });
+    });
   }
 
   /** All rows of a query, as JSON. Throws when there are more than fit. */

@@ -81,6 +81,13 @@ export class Queries {
     const { commit } = await sql.row<{ commit: number }>(
       `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
     );
+    const call = sideEffect.exec(query)?.[0];
+    if (call !== undefined) {
+      throw new WeirError(
+        "query_not_readonly",
+        `The query has "${call.trim()}", which can do more than read.`,
+      );
+    }
     const statements = await sql.connection.extractStatements(query);
     if (statements.count !== 1) {
       throw new WeirError("query_not_readonly", `The query has ${statements.count} statements.`);
@@ -94,6 +101,13 @@ export class Queries {
     return { columns, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows, commit };
   }
 }
+
+/**
+ * Functions of DuckDB that change the engine although a SELECT calls them, and those that run SQL from a string, in which
+ * such a name could hide.
+ */
+const sideEffect =
+  /\b(?:(?:enable|disable)_(?:logging|profiling|peg_parser)|truncate_duckdb_logs|write_log|force_checkpoint|arrow_scan\w*|json_execute_serialized_sql)\b|\bquery["\s]*(?:\(|\/\*|--)/i;
 
 /**
  * `EXPLAIN ANALYZE` runs what it explains, and DuckDB explains more than queries: with a COPY it would write a file, with

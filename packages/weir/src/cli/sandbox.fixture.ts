@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -56,7 +57,7 @@ export const largerProject = smallProject.replace(
 export class Sandbox {
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "weir-cli-")));
   readonly #started: ChildProcess[] = [];
-  readonly #seen: ProcessIdentity[] = [];
+  readonly #instances: Instance[] = [];
 
   /** @param files by path within the folder; `package.json` is made where it is not among them */
   constructor(files: Readonly<Record<string, string>> = { "weir.config.ts": smallProject }) {
@@ -110,16 +111,17 @@ export class Sandbox {
     const given = [...args, "--data-dir", dataDir, "--port", "0", "--json", "--log-format", "json"];
     const instance = new Instance(this.#spawn(given), dataDir);
     await instance.announced();
-    this.#seen.push(...instance.identities());
+    this.#instances.push(instance);
     return instance;
   }
 
   /** Kills whatever still runs and removes the folder. */
   dispose(): void {
     for (const child of this.#started) child.kill("SIGKILL");
-    for (const { pid, started } of this.#seen) {
+    for (const { pid } of this.#instances.flatMap((instance) => instance.identities())) {
+      // The process may have ended and its id be another's by now.
       const line = spawnSync("ps", ["-o", "args=", "-p", String(pid)]).stdout.toString();
-      if (started !== "" && line.includes("child.mjs")) process.kill(pid, "SIGKILL");
+      if (line.includes("child.mjs")) process.kill(pid, "SIGKILL");
     }
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
@@ -173,8 +175,11 @@ export class Instance {
 
   /** The instance file as it is now. */
   file(): InstanceFile {
-    const name = this.url === undefined ? "engine.json" : "weir.json";
-    return JSON.parse(readFileSync(join(this.#dataDir, "run", name), "utf8")) as InstanceFile;
+    return JSON.parse(readFileSync(this.#path(), "utf8")) as InstanceFile;
+  }
+
+  #path(): string {
+    return join(this.#dataDir, "run", this.url === undefined ? "engine.json" : "weir.json");
   }
 
   pidOf(name: string): number {
@@ -183,7 +188,9 @@ export class Instance {
     return pid;
   }
 
+  /** None once the instance has stopped. */
   identities(): ProcessIdentity[] {
+    if (!existsSync(this.#path())) return [];
     return this.file().processes.flatMap(({ pid, identity }) =>
       pid === undefined || identity === undefined ? [] : [{ pid, started: identity }],
     );
@@ -223,8 +230,8 @@ export function click(id: string, page = "/"): object {
 /** Posts clicks one after the other until told to stop, each again until it is acknowledged or that. */
 export class Poster {
   readonly acknowledged: string[] = [];
-  /** Attempts that were not acknowledged. */
-  refused = 0;
+  /** What came of attempts that were not acknowledged: an HTTP status, or the code of a failed connection. */
+  readonly failures: (number | string)[] = [];
   #running = true;
   readonly #done: Promise<void>;
 
@@ -242,15 +249,17 @@ export class Poster {
     for (let i = 0; this.#running; i++) {
       const id = `${prefix}${i}`;
       while (this.#running) {
-        const status = await postOnce(instance.url ?? "", [click(id)]).catch(() => undefined);
+        const status = await postOnce(instance.url ?? "", [click(id)]).catch(
+          (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error),
+        );
         if (status === 202) {
           this.acknowledged.push(id);
           // A pace, not a wait: flat out, the poster takes the processor that a restart needs.
           await new Promise((resolve) => setTimeout(resolve, 5));
           break;
         }
-        this.refused += 1;
-        if (status !== undefined && status < 500) throw new Error(`HTTP ${status}`);
+        this.failures.push(status ?? "no status");
+        if (typeof status === "number" && status < 500) throw new Error(`HTTP ${status}`);
       }
     }
   }
