@@ -88,8 +88,10 @@ function brokenRule(error: ErrorObject): Broken {
       const name = String(params["propertyName"]);
       return { pointer: at(name), keyword, expected: error.schema, found: name };
     }
-    case "false schema":
-      return { pointer: instancePath, keyword: "false", expected: false, found };
+    case "false schema": {
+      const pointer = propertyName === undefined ? instancePath : at(propertyName);
+      return { pointer, keyword: "false", expected: false, found };
+    }
     default: {
       const pointer = propertyName === undefined ? instancePath : at(propertyName);
       return { pointer, keyword, expected: error.schema, found };

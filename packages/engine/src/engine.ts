@@ -67,6 +67,8 @@ export class Engine {
   readonly #compaction: Compaction;
   /** Connections that stage batches, those of batches in work taken out. */
   readonly #lanes: Sql[];
+  /** Batches in work, so that none outlives the engine. */
+  readonly #staging = new Set<Promise<unknown>>();
   readonly #planSql: Sql;
   readonly #commitSql: Sql;
   readonly #compactSql: Sql;
@@ -206,6 +208,8 @@ export class Engine {
     this.#stopping = true;
     await this.#loop;
     await this.#writing.catch(() => undefined);
+    // After a failure there may be batches that nobody will commit.
+    await Promise.allSettled(this.#staging);
     await this.#ids.close();
     await this.#compaction.close();
     this.#queries.close();
@@ -231,7 +235,8 @@ export class Engine {
         continue;
       }
       const staged = stageBatch(lane, context, plan);
-      staged.catch(() => undefined);
+      this.#staging.add(staged);
+      staged.catch(() => undefined).finally(() => this.#staging.delete(staged));
       // The chain keeps commits in the order of plans. A lane is taken again once its batch commits, so that no more
       // batches wait in memory than there are lanes.
       void this.#exclusive(async () => {

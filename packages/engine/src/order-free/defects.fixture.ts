@@ -58,9 +58,9 @@ export const defects: Readonly<Record<string, (program: Program) => Program>> = 
     ),
   })),
 
-  "the first value is the first to come": withTable("totals", (table) => ({
+  "the first value is the first to come": withTable("by_sku", (table) => ({
     ...table,
-    merge: edited(table.merge, /OR s\."first_sku" < t\."first_sku"/, ""),
+    merge: edited(table.merge, /OR s\."first_seen" < t\."first_seen"/, ""),
   })),
 
   "a record that another took the place of stays in its group": withTable("stock", (table) => ({

@@ -22,7 +22,7 @@ const timeUs: fc.Arbitrary<bigint> = fc
       { weight: 4, arbitrary: fc.constant(bases[5] ?? 0n) },
       { weight: 1, arbitrary: fc.constantFrom(...bases) },
     ),
-    fc.constantFrom(0n, 1n, 2n, 3n, 4n, 5n, -1n, -3n),
+    fc.constantFrom(0n, 0n, 1n, 2n, 3n, -1n),
     fc.constantFrom(gapUs, gapUs, gapUs, windowUs, 1000n, gapUs / 2n),
     fc.constantFrom(0n, 0n, 0n, 1n, -1n, 999n, 1000n, 1001n),
   )
@@ -56,8 +56,8 @@ const timestampText = timeUs.chain((us) =>
 
 const texts = (...values: string[]): fc.Arbitrary<string> =>
   fc.constantFrom(...values.map((value) => JSON.stringify(value)));
-const visitor = texts("a", "b", "B", "", 'a"b\\', "é", "e\u0301", "😀\uffff", "\u0000");
-const sku = texts("s1", "s2", "s10", "z", "\uffee", "😀");
+const visitor = texts("a", "B", 'a"b\\', "é", "😀\uffff", "\u0000");
+const sku = texts("s1", "s10", "\uffee", "😀");
 const price = fc.oneof(
   fc.constantFrom(
     "0",
@@ -136,10 +136,13 @@ const orNull = (value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc.oneof({ weight: 4, arbitrary: value }, fc.constant("null"));
 
 const viewText = objectText(
-  { event_id: fc.nat(40).map((n) => `"e${n}"`), at: timestampText },
   {
+    event_id: fc.nat(40).map((n) => `"e${n}"`),
+    at: timestampText,
     visitor: orNull(visitor),
     sku: orNull(sku),
+  },
+  {
     price,
     amount,
     n: integer,
