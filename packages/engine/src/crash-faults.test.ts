@@ -1,12 +1,25 @@
 /** What stands in an engine's way: segments that are gone or damaged, another engine, a full disk. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { seedOfRun } from "@weir/testkit";
+import { setTimeout as delay } from "node:timers/promises";
+import { WeirError } from "@weir/contract";
+import { directoryStore } from "@weir/log";
+import { crashProgram, seedOfRun } from "@weir/testkit";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { EngineCampaign, crashSettings } from "./crash-campaign.fixture.ts";
 import type { EngineRun } from "./crash-campaign.fixture.ts";
 import { firstSteps } from "./crash-steps.fixture.ts";
+import { Engine } from "./engine.ts";
 
 const seed = seedOfRun();
 const noneRemoved: EngineRun = { settings: { ...crashSettings, logRetentionBytes: 1e9 } };
@@ -94,6 +107,46 @@ test("a second engine on the same state is refused with the owner's pid, and the
   first.tell("stop");
   expect(await first.ending()).toEqual({ code: 0, signal: null });
   expect(await campaign.problems()).toEqual([]);
+});
+
+test(`an engine that failed can be stopped and opened again in the same process (SEED=${seed})`, async () => {
+  const campaign = newCampaign();
+  await campaign.fill(30);
+  const settings = { ...crashSettings, batchBytes: 6000, lanes: 4 };
+  for (const bad of [2, 9, 17]) {
+    const store = directoryStore(join(campaign.dataDir, "log"), { minFreeBytes: 0 });
+    const materialize = store.materialize.bind(store);
+    let inWork = 0;
+    store.materialize = async (ref) => {
+      if (ref.number === bad) throw new WeirError("segment_corrupt", "planted");
+      // Batches behind the bad one are still in work when it fails.
+      inWork++;
+      if (ref.number > bad) await delay(100);
+      return await materialize(ref).finally(() => inWork--);
+    };
+    const engine = await Engine.open({
+      dataDir: campaign.dataDir,
+      program: crashProgram(),
+      store,
+      settings,
+    });
+    engine.start();
+    expect(await engine.failed).toMatchObject({ code: "segment_corrupt" });
+    await expect(engine.drain()).rejects.toMatchObject({ code: "segment_corrupt" });
+    await engine.stop();
+    expect(inWork).toBe(0);
+  }
+  expect(await campaign.problems()).toEqual([]);
+});
+
+test("what a killed engine spilled to disk is removed by the next one", async () => {
+  const campaign = newCampaign();
+  const spilled = join(campaign.dataDir, "state", "tmp", "4711");
+  mkdirSync(spilled, { recursive: true });
+  writeFileSync(join(spilled, "duckdb_temp_storage_DEFAULT-0.tmp"), "");
+  await campaign.fill(2);
+  expect(await campaign.problems()).toEqual([]);
+  expect(existsSync(spilled)).toBe(false);
 });
 
 test(`killed at its very first start, statement after statement (SEED=${seed})`, async () => {
