@@ -148,8 +148,9 @@ function checkTable(
 }
 
 function checkColumns(at: string, table: TableSpec, problems: string[]): void {
+  const ofRollup = table.kind === "rollup" && table.windowMs !== undefined ? ["window_start"] : [];
   const own =
-    table.kind === "sessions" ? ["session_id", "session_start", "session_end", "records"] : ["window_start"];
+    table.kind === "sessions" ? ["session_id", "session_start", "session_end", "records"] : ofRollup;
   const columns = [...own, ...table.by.map(columnOf), ...Object.keys(table.measures)];
   const seen = new Set<string>();
   for (const column of columns) {

@@ -61,7 +61,7 @@ export function tableModel(
     measures: Object.entries(measures).map(([measureName, measure], index) => {
       const path = measure.measure === "count" ? undefined : measure.field;
       const type = path === undefined ? undefined : firstType(from, path);
-      const argument = `a${index}`;
+      const argument = `_a${index}`;
       return {
         name: measureName,
         argument,
@@ -74,7 +74,8 @@ export function tableModel(
 }
 
 /**
- * The records of a table in one shape: key columns, `_t` (event time, us), `_id`, an argument column a measure.
+ * The records of a table in one shape: key columns, `_t` (event time, us), `_id`, an argument column a measure. Here and in
+ * all statements over them, names that start with `_` are the compiler's own: no field and no measure has such a name.
  * `condition` may refer to `e`.
  */
 export function eventsQuery(model: TableModel, condition?: string): string {

@@ -43,8 +43,8 @@ const additive = (name: string, type: string, ofRecords: string): StateColumn =>
  * (bin, sum). One bit of slack absorbs that log2 may round up just below a power of two.
  */
 function doubleSum(name: string, argument: string): { columns: StateColumn[]; value: string } {
-  const near = `${name}__near`;
-  const far = `${name}__far`;
+  const near = `_${name}__near`;
+  const far = `_${name}__far`;
   const inNear = `(abs(${argument}) BETWEEN 0.0009765625::DOUBLE AND 16777215::DOUBLE OR ${argument} = 0)`;
   const bin = `floor((floor(log2(abs(${argument}))) + 10) / 34)::SMALLINT`;
   const farType = "STRUCT(bin SMALLINT, total HUGEINT)[]";
@@ -135,8 +135,8 @@ export function measureSql(
     case "sum":
       return sumSql(name, type, argument);
     case "avg": {
-      const total = sumSql(`${name}__sum`, type, argument);
-      const counted = additive(`${name}__count`, "BIGINT", `count(${argument})`);
+      const total = sumSql(`_${name}__sum`, type, argument);
+      const counted = additive(`_${name}__count`, "BIGINT", `count(${argument})`);
       const value = `CASE WHEN ${ident(counted.name)} > 0 THEN (${total.value})::VARCHAR::DOUBLE / ${ident(counted.name)} END`;
       return { columns: [...total.columns, counted], value, valueType: "DOUBLE" };
     }

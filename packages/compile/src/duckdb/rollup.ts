@@ -16,7 +16,7 @@ import { freshView } from "./rows.ts";
  * Rollups: the batch is grouped, and each group's state merged into the stored one. A group's state is a
  * commutative monoid (see measures.ts), so the result does not depend on how records were batched.
  *
- * Distinct values are rows of a table beside, `<table>__<measure>`; the count grows by the values that were new.
+ * Distinct values are rows of a table beside, `_<table>__<measure>`; the count grows by the values that were new.
  * The joins on `window_start` let DuckDB skip the row groups of other windows: a batch costs by the windows it
  * touches, not by history.
  */
@@ -25,7 +25,7 @@ export function rollupProgram(model: TableModel, windowMs: number | undefined): 
   const group = windowMs === undefined ? keys : [...keys, "window_start"];
   const columns = stateColumns(model);
   const distincts = model.measures.filter((measure) => measure.distinctType !== undefined);
-  const beside = (measure: string): string => `${model.name}__${measure}`;
+  const beside = (measure: string): string => besideTable(model.name, measure);
   const window = windowMs === undefined ? [] : [`${windowSql(windowMs)} AS window_start`];
   const match = [
     ...keys.map((key) => `t.${ident(key)} IS NOT DISTINCT FROM s.${ident(key)}`),
@@ -47,7 +47,7 @@ export function rollupProgram(model: TableModel, windowMs: number | undefined): 
     ...distincts.map((measure) => ({
       name: `values of ${model.name}.${measure.name}`,
       purpose: "One row a group and distinct value",
-      sql: `CREATE TABLE ${stateTable(beside(measure.name))} (${[...groupColumns, `v ${measure.distinctType}`].join(", ")})`,
+      sql: `CREATE TABLE ${stateTable(beside(measure.name))} (${[...groupColumns, `_v ${measure.distinctType}`].join(", ")})`,
     })),
   ];
   const grouped = group.map(ident);
@@ -107,6 +107,9 @@ WHEN NOT MATCHED THEN INSERT (${[...grouped, ...columns.map(({ name }) => ident(
   };
 }
 
+/** The table of the distinct values of a measure; no table of a project has such a name. */
+const besideTable = (table: string, measure: string): string => `_${table}__${measure}`;
+
 /** Start of the window of `_t` (us): floored, also before 1970. */
 function windowSql(windowMs: number, t = "_t"): string {
   const width = windowMs * 1000;
@@ -121,8 +124,8 @@ function distinctStatements(
   on: string,
 ): Statement[] {
   const added = ident(`added_${model.name}__${measure.name}`);
-  const state = stateTable(`${model.name}__${measure.name}`);
-  const columns = [...group.map(ident), "v"].join(", ");
+  const state = stateTable(besideTable(model.name, measure.name));
+  const columns = [...group.map(ident), "_v"].join(", ");
   const keys = model.by.map(({ column }) => ident(column));
   return [
     {
@@ -130,10 +133,10 @@ function distinctStatements(
       purpose: "Values that their group has not had",
       sql: `CREATE OR REPLACE TEMP TABLE ${added} AS
 SELECT ${columns} FROM (
-  SELECT DISTINCT ${[...keys, ...window, `${measure.argument} AS v`].join(", ")} FROM ${eventsView(model.name)}
+  SELECT DISTINCT ${[...keys, ...window, `${measure.argument} AS _v`].join(", ")} FROM ${eventsView(model.name)}
   WHERE ${measure.argument} IS NOT NULL
 ) s
-WHERE NOT EXISTS (SELECT 1 FROM ${state} t WHERE ${on} AND t.v = s.v)`,
+WHERE NOT EXISTS (SELECT 1 FROM ${state} t WHERE ${on} AND t._v = s._v)`,
     },
     {
       name: `store values of ${model.name}.${measure.name}`,
@@ -143,8 +146,8 @@ WHERE NOT EXISTS (SELECT 1 FROM ${state} t WHERE ${on} AND t.v = s.v)`,
     {
       name: `count values of ${model.name}.${measure.name}`,
       purpose: "Their number is what the group's count grows by",
-      sql: `UPDATE ${ident(`delta_${model.name}`)} t SET ${ident(measure.name)} = s.n
-FROM (SELECT ${[...group.map(ident), "count(*) AS n"].join(", ")} FROM ${added} ${group.length === 0 ? "" : "GROUP BY ALL"}) s
+      sql: `UPDATE ${ident(`delta_${model.name}`)} t SET ${ident(measure.name)} = s._n
+FROM (SELECT ${[...group.map(ident), "count(*) AS _n"].join(", ")} FROM ${added} ${group.length === 0 ? "" : "GROUP BY ALL"}) s
 WHERE ${on}`,
     },
   ];

@@ -121,13 +121,13 @@ function mergeStatements(model: TableModel, keys: string, gap: number): Statemen
       sql: `CREATE OR REPLACE TEMP TABLE ${minis} AS
 SELECT ${lines([keys, "min(_t) AS _start", "max(_t) AS _end", "count(*) AS _records", ...columns.map(({ name, ofRecords }) => `${ofRecords} AS ${ident(name)}`)])}
 FROM (
-  SELECT *, sum(opens) OVER (PARTITION BY ${keys} ORDER BY _t RANGE UNBOUNDED PRECEDING) AS run
+  SELECT *, sum(_opens) OVER (PARTITION BY ${keys} ORDER BY _t RANGE UNBOUNDED PRECEDING) AS _run
   FROM (
-    SELECT *, CASE WHEN _t - lag(_t) OVER (PARTITION BY ${keys} ORDER BY _t) <= ${gap} THEN 0 ELSE 1 END AS opens
+    SELECT *, CASE WHEN _t - lag(_t) OVER (PARTITION BY ${keys} ORDER BY _t) <= ${gap} THEN 0 ELSE 1 END AS _opens
     FROM ${eventsView(model.name)}
   )
 )
-GROUP BY ${keys}, run`,
+GROUP BY ${keys}, _run`,
     },
     {
       // As variables they are constants to the planner, which then skips row groups of other times.
@@ -155,11 +155,11 @@ WHERE t._end >= getvariable('${low}') AND t._start <= getvariable('${high}') AND
       sql: `INSERT INTO ${state} (${[keys, "_start", "_end", "_records", ...names, "_commit"].join(", ")})
 SELECT ${lines([keys, "min(_start) AS _start", "max(_end) AS _end", "sum(_records)::BIGINT AS _records", ...combined, "getvariable('weir_commit')"])}
 FROM (
-  SELECT *, sum(opens) OVER (PARTITION BY ${keys} ORDER BY _start RANGE UNBOUNDED PRECEDING) AS run
+  SELECT *, sum(_opens) OVER (PARTITION BY ${keys} ORDER BY _start RANGE UNBOUNDED PRECEDING) AS _run
   FROM (
     SELECT *, CASE WHEN _start - max(_end) OVER (
         PARTITION BY ${keys} ORDER BY _start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-      ) <= ${gap} THEN 0 ELSE 1 END AS opens
+      ) <= ${gap} THEN 0 ELSE 1 END AS _opens
     FROM (
       SELECT ${[keys, "_start", "_end", "_records", ...names].join(", ")} FROM ${minis}
       UNION ALL
@@ -167,7 +167,7 @@ FROM (
     )
   )
 )
-GROUP BY ${keys}, run`,
+GROUP BY ${keys}, _run`,
     },
   ];
 }

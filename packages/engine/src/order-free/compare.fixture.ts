@@ -1,5 +1,6 @@
 /** Runs sets of records through an engine in some arrangement, and tells where its tables differ from the oracle's. */
-import type { Program } from "@weir/compile";
+import { ident } from "@weir/compile";
+import type { Program, TableSpec } from "@weir/compile";
 import { outcomeOf, tableRows, unscaled } from "@weir/testkit";
 import type { CleanRecord, OracleRow, Outcome, Received, Scalar } from "@weir/testkit";
 import { expect } from "vitest";
@@ -75,14 +76,8 @@ export async function run(
 export function compareWithOracle(contents: Contents, records: readonly Received[]): void {
   const outcome = outcomeOf(sources, records);
   const clean = chosen(outcome, contents.clean);
-  const expected = Object.entries(tables).map(([name, table]) => {
-    const rows = tableRows(table, clean).map((row) => rowText(row));
-    return [name, rows.toSorted()];
-  });
-  const found = Object.entries(contents.tables).map(([name, rows]) => [
-    name,
-    rows.map(withoutSessionId).toSorted(),
-  ]);
+  const expected = Object.entries(tables).map(([name, table]) => [name, oracleTexts(table, clean)]);
+  const found = Object.entries(contents.tables).map(([name, rows]) => [name, withoutSessionIds(rows)]);
   expect(Object.fromEntries(found), "tables").toEqual(Object.fromEntries(expected));
   const quarantine = outcome.quarantined.map(({ source, contract, reason, body }) =>
     JSON.stringify([source, contract, reason, body]),
@@ -144,11 +139,13 @@ async function contentsOf(harness: Harness): Promise<Contents> {
 }
 
 /** The rows of a table as sorted texts. Times are us since 1970, dates days. */
-async function tableTexts(harness: Harness, name: string): Promise<string[]> {
+export async function tableTexts(harness: Harness, name: string): Promise<string[]> {
   const { columns } = await harness.engine.query(`SELECT * FROM ${name} LIMIT 0`);
   const selected = columns.map(({ name: column, type }) => {
-    if (type === "TIMESTAMP") return `epoch_us("${column}") AS "${column}"`;
-    return type === "DATE" ? `("${column}" - DATE '1970-01-01')::BIGINT AS "${column}"` : `"${column}"`;
+    if (type === "TIMESTAMP") return `epoch_us(${ident(column)}) AS ${ident(column)}`;
+    return type === "DATE"
+      ? `(${ident(column)} - DATE '1970-01-01')::BIGINT AS ${ident(column)}`
+      : ident(column);
   });
   const rows = await harness.rows(`SELECT ${selected.join(", ")} FROM ${name}`);
   const texts = rows.map((row) =>
@@ -170,7 +167,12 @@ function cellText(type: string, value: unknown): string {
   return Object.is(value, -0) ? "-0" : plain;
 }
 
-const withoutSessionId = (text: string): string => text.replace(/session_id="\w*" /, "");
+export const withoutSessionIds = (rows: readonly string[]): string[] =>
+  rows.map((row) => row.replace(/session_id="\w*" /, "")).toSorted();
+
+/** The rows of a table that the oracle states, in the form of `tableTexts` without session ids. */
+export const oracleTexts = (table: TableSpec, clean: readonly CleanRecord[]): string[] =>
+  tableRows(table, clean).map(rowText).toSorted();
 
 function rowText(row: OracleRow): string {
   const cell = (value: Scalar): string => {

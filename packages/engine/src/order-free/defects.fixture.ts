@@ -72,6 +72,6 @@ export const defects: Readonly<Record<string, (program: Program) => Program>> = 
 
   "values that a group has had count again": withTable("by_sku", (table) => ({
     ...table,
-    merge: edited(table.merge, /WHERE NOT EXISTS \(SELECT 1 FROM db\.state\."by_sku__visitors"[^]*\)/, ""),
+    merge: edited(table.merge, /WHERE NOT EXISTS \(SELECT 1 FROM db\.state\."_by_sku__visitors"[^]*\)/, ""),
   })),
 };

@@ -63,6 +63,9 @@ describe("samples", () => {
   });
 });
 
+/** What a generator makes often enough is a statement about one sample of it; with a seed it is the same one each run. */
+const seed = 1;
+
 describe("generators", () => {
   test("make contracts of every kind of field, all of them valid", () => {
     const kinds = new Map<string, number>();
@@ -70,7 +73,7 @@ describe("generators", () => {
       fc.property(contractArbitrary(), ({ schema }) => {
         for (const keyword of keywordsOf(schema)) kinds.set(keyword, (kinds.get(keyword) ?? 0) + 1);
       }),
-      { numRuns: 1000 },
+      { numRuns: 1000, seed },
     );
     const expected = [
       "minLength",
