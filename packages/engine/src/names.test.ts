@@ -23,7 +23,7 @@ const measures = (field: string): Record<string, Measure> => ({
 
 /** A contract with a field of the name, and one whose id is that field. */
 const contracts = names.flatMap((name, i): Contract[] => {
-  const fields = Type.Object({
+  const fields: object = Type.Object({
     "event id": Type.String(),
     at: timestamp(),
     p: Type.Integer(),
