@@ -8,10 +8,18 @@ const allowed = {
   "@weir/contract": [],
   "@weir/log": ["@weir/contract"],
   "@weir/collect": ["@weir/contract", "@weir/log"],
+  "@weir/capture": ["@weir/contract", "@weir/log"],
   "@weir/compile": ["@weir/contract"],
   "@weir/engine": ["@weir/contract", "@weir/log", "@weir/compile"],
-  weir: ["@weir/contract", "@weir/log", "@weir/collect", "@weir/compile", "@weir/engine"],
-  "@weir/testkit": ["@weir/contract", "@weir/log", "@weir/compile", "@weir/collect", "@weir/engine"],
+  weir: ["@weir/contract", "@weir/log", "@weir/collect", "@weir/capture", "@weir/compile", "@weir/engine"],
+  "@weir/testkit": [
+    "@weir/contract",
+    "@weir/log",
+    "@weir/compile",
+    "@weir/collect",
+    "@weir/capture",
+    "@weir/engine",
+  ],
 };
 
 /** Modules that only one package may import. */

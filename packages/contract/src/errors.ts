@@ -343,6 +343,17 @@ export const errorCodes = {
     meaning: "The query ran longer than it may.",
     remedy: "Ask for less, or allow more time.",
   },
+
+  // Capture
+  capture_cursor_unreadable: {
+    meaning: "The file that says where a captured source goes on cannot be read.",
+    remedy:
+      "Restore it, or remove it: the source is then read from the start, and what was loaded before counts as duplicates.",
+  },
+  capture_failed: {
+    meaning: "A captured source could not be read; it is tried again after a growing delay.",
+    remedy: "Read the message; `weir status` shows whether the source works again.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export interface ErrorCodeEntry {

@@ -1,5 +1,7 @@
 export { WeirError, errorCodes } from "./errors.ts";
 export type { ErrorCode, ErrorCodeEntry, WeirErrorDetails } from "./errors.ts";
+export { changeContract, changeOps, changeText } from "./change.ts";
+export type { Change } from "./change.ts";
 export { contract, defaultLateness, maxAliasLength, maxContractNameLength } from "./contract.ts";
 export type { Contract, ContractSpec, IdField, Infer, KeyField, RecordOf, TimeField } from "./contract.ts";
 export { canonicalDecimal, decimalTest, maxDecimalPrecision } from "./decimal.ts";

@@ -1,0 +1,88 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { join } from "node:path";
+import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
+import type { LogStore, SegmentWriter } from "@weir/log";
+import type { Capture, CaptureContext, CapturedRecord, CaptureStatus } from "./capture.ts";
+import { CursorFile } from "./cursor.ts";
+import { recordLines } from "./record-lines.ts";
+
+export interface RunnerOptions {
+  readonly source: string;
+  readonly capture: Capture;
+  readonly store: LogStore;
+  /** Holds `capture/<source>.json`. */
+  readonly dataDir: string;
+  readonly log: CaptureContext["log"];
+  readonly onStatus?: (status: CaptureStatus) => void;
+}
+
+/** Errors of the log that pass without anybody doing anything to this process. */
+const passing: ReadonlySet<string> = new Set(["log_full", "log_disk_full", "log_overloaded", "log_io_error"]);
+const retryMs = 250;
+
+/**
+ * Runs one capture: gives it the source's stream in the log and its cursor.
+ *
+ * @returns stop: aborts the capture and resolves when what it appended is sealed; failed: rejects with what ended it
+ * @throws WeirError `log_writer_locked`, `capture_cursor_unreadable` and what opening the log throws
+ */
+export async function runCapture(
+  options: RunnerOptions,
+): Promise<{ stop: () => Promise<void>; ended: Promise<void> }> {
+  const { source, capture, store, dataDir, log, onStatus = () => {} } = options;
+  const cursor = new CursorFile(join(dataDir, "capture", `${source}.json`));
+  const saved = cursor.load();
+  const writer = await store.openWriter(source, "capture");
+  const abort = new AbortController();
+  const context: CaptureContext = {
+    source,
+    signal: abort.signal,
+    cursor: saved,
+    append: (records) => append(writer, records, abort.signal, log),
+    saveCursor: (value) => {
+      cursor.save(value);
+      return Promise.resolve();
+    },
+    report: onStatus,
+    log,
+  };
+  const ended = (async () => {
+    try {
+      await capture.run(context);
+    } finally {
+      await writer.close();
+    }
+  })();
+  ended.catch(() => {});
+  return {
+    stop: async () => {
+      abort.abort();
+      await ended;
+    },
+    ended,
+  };
+}
+
+/** Appends go to the writer in the order of the calls: the first try is made before this returns its promise. */
+async function append(
+  writer: SegmentWriter,
+  records: readonly CapturedRecord[],
+  signal: AbortSignal,
+  log: CaptureContext["log"],
+): Promise<void> {
+  if (records.length === 0) return;
+  const { bytes, lengths } = recordLines(records, Date.now() * 1000);
+  for (let told = false; ;) {
+    try {
+      await writer.append(bytes, lengths);
+      failpoint("capture.append.durable");
+      return;
+    } catch (error) {
+      if (!(error instanceof WeirError) || !passing.has(error.code) || signal.aborted) throw error;
+      if (!told) log("warn", `capturing waits: ${error.message}`, { code: error.code });
+      told = true;
+      await pause(retryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
