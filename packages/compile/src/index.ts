@@ -5,6 +5,7 @@ export { rollup, sessions } from "./builders.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
 export type { ProjectSpec, RollupSpec, SessionsSpec, SourceContracts, TableSpec } from "./table.ts";
+export { keepsValues } from "./column-type.ts";
 export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";
 export { duckdb } from "./duckdb/dialect.ts";

@@ -318,6 +318,13 @@ export const errorCodes = {
     meaning: "A file of the engine's state does not hold what was written.",
     remedy: "Check the disk, then restore the data directory from a backup.",
   },
+  contract_changed: {
+    status: 500,
+    meaning:
+      "A field of a contract has another type than the records that are stored, so that their values would change or could not be read.",
+    remedy:
+      "Give the field its old type, or give the new one another name. Decimals may get more digits, objects more members.",
+  },
   state_version: {
     status: 500,
     meaning: "The state file was written by another version of Weir.",

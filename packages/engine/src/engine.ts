@@ -6,6 +6,7 @@ import type { LogStore } from "@weir/log";
 import { commitBatch } from "./commit.ts";
 import { Compaction } from "./compact.ts";
 import type { Committed } from "./commit.ts";
+import { checkColumns } from "./contract-columns.ts";
 import { Database } from "./database.ts";
 import type { Sql } from "./database.ts";
 import { engineError } from "./engine-error.ts";
@@ -125,7 +126,7 @@ export class Engine {
   /**
    * Opens the state, brings its tables in line with the program and finds unfinished batches. Nothing runs yet.
    *
-   * @throws WeirError `engine_locked`, `state_unreadable`, `state_version`, `state_corrupt`, `state_disk_full`, `segment_missing`,
+   * @throws WeirError `engine_locked`, `contract_changed`, `state_unreadable`, `state_version`, `state_corrupt`, `state_disk_full`, `segment_missing`,
    * `segment_corrupt`
    * @param internals for tests only
    */
@@ -149,6 +150,7 @@ export class Engine {
       const lanes: Sql[] = [];
       for (let i = 0; i < settings.lanes; i++) lanes.push(await database.connect());
       const { salt } = await prepareSchema(commitSql);
+      await checkColumns(commitSql, options.program.contracts);
       for (const sql of [commitSql, ...lanes]) {
         await sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
       }

@@ -17,6 +17,7 @@ const layout = "1";
  *   files      the manifest: every file of the lake that counts
  *   superseded records of the clean zone that another record with the same id took the place of
  *   id_recent, id_runs   see ids/id-index.ts
+ *   contracts  the columns that each contract has had (see contract-columns.ts)
  *   tables     which definition each table's state was built by
  */
 const statements = [
@@ -32,6 +33,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.superseded (contract VARCHAR, id VARCHAR, source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER, "commit" UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.id_recent (h0 UINTEGER, h1 UINTEGER, h2 UINTEGER, h3 UINTEGER, t BIGINT, content UBIGINT, "commit" UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.id_runs (path VARCHAR, ids UBIGINT, newest_received_us BIGINT, seq UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.contracts (name VARCHAR PRIMARY KEY, columns JSON)`,
   `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,
 ];
 

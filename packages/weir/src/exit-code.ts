@@ -22,6 +22,7 @@ const byErrorCode: Readonly<Record<string, ExitCode>> = {
   project_invalid: exitCodes.projectInvalid,
   project_env_missing: exitCodes.projectInvalid,
   contract_invalid: exitCodes.projectInvalid,
+  contract_changed: exitCodes.projectInvalid,
   duration_invalid: exitCodes.projectInvalid,
   invalid_source: exitCodes.projectInvalid,
   not_running: exitCodes.notRunning,

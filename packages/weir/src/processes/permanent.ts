@@ -18,6 +18,7 @@ const permanentCodes: ReadonlySet<string> = new Set([
   "log_unwritable",
   "log_invalid_name",
   "state_version",
+  "contract_changed",
 ]);
 
 export function isPermanent(error: PlainError): boolean {
