@@ -66,7 +66,7 @@ export const errorCodes = {
       "Send large content elsewhere and its address in the record, or raise limits.recordBytes of the source.",
   },
   invalid_message: {
-    meaning: "The message breaks the rules of the protocol it was sent by (Segment, CloudEvents).",
+    meaning: "The message breaks the rules of the protocol it was sent by (Segment, CloudEvents, webhooks).",
     remedy: "The detail names the member; see docs/reference/http.md.",
   },
 
@@ -90,6 +90,16 @@ export const errorCodes = {
     status: 403,
     meaning: "The source does not accept requests from pages of this origin.",
     remedy: "Add the origin to cors.origins of the source.",
+  },
+  webhook_signature_invalid: {
+    status: 400,
+    meaning: "The signature of a webhook call is missing or malformed, or no secret of its source made it.",
+    remedy: "Give the source the endpoint's signing secret; let no proxy change the body.",
+  },
+  webhook_signature_expired: {
+    status: 400,
+    meaning: "A webhook call was signed too long ago, or in the future.",
+    remedy: "Set the clocks right. A call that was held back is sent again with a new signature.",
   },
   method_not_allowed: {
     status: 405,
@@ -360,6 +370,50 @@ export const errorCodes = {
   capture_failed: {
     meaning: "A captured source could not be read; it is tried again after a growing delay.",
     remedy: "Read the message; `weir status` shows whether the source works again.",
+  },
+
+  // Capture: Salesforce
+  salesforce_auth_failed: {
+    meaning: "Salesforce does not let the source in.",
+    remedy:
+      "Check the connected app, its user and the secrets in the project file; the message has Salesforce's reason.",
+  },
+  salesforce_object_unavailable: {
+    meaning: "The user of the source cannot query an object, or it cannot be read incrementally.",
+    remedy: "Give the user read access to the object, or take it out of the source's objects.",
+  },
+  salesforce_request_failed: {
+    meaning: "Salesforce refused a request, or kept failing on it. It is tried again after a growing delay.",
+    remedy: "The message has Salesforce's reason.",
+  },
+  salesforce_quota_reached: {
+    meaning:
+      "The source has used its share of the organisation's daily API requests, or others have used up nearly all.",
+    remedy: "It goes on by itself as the 24 hours move on. Raise quotaShare, or poll less often (every).",
+  },
+  salesforce_many_missing: {
+    meaning:
+      "A comparison of ids found so many rows gone that it looks like lost permissions; none was deleted.",
+    remedy: "Check what the user may see. If the rows are gone, raise compareMaxMissing for one comparison.",
+  },
+
+  // Capture: Stripe
+  stripe_auth_failed: {
+    meaning: "Stripe does not accept the API key of the source.",
+    remedy: "Give the source a secret or restricted key of the account, with read permissions.",
+  },
+  stripe_permission_missing: {
+    meaning: "The API key may not read something that the source is to read.",
+    remedy: "Allow the restricted key to read it, or take the object out of the source's objects.",
+  },
+  stripe_request_failed: {
+    meaning: "Stripe refused a request, or kept failing on it. It is tried again after a growing delay.",
+    remedy: "The message has Stripe's reason.",
+  },
+  stripe_version_differs: {
+    meaning: "Stripe renders events in another API version than the source is pinned to.",
+    remedy:
+      "Create the webhook endpoint with the version that the source declares, or declare the endpoint's.",
   },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
