@@ -16,6 +16,8 @@ export type { DecimalOptions, Static } from "./fields.ts";
 export { canonicalJson, cutJson, cutText, isJsonObject } from "./json.ts";
 export type { Json, JsonArray, JsonObject } from "./json.ts";
 export { jsonSchemaOf } from "./json-schema.ts";
+export { logContract, logResourceColumns } from "./log-record.ts";
+export type { LogContractOptions, LogRecord } from "./log-record.ts";
 export { escapePointer, jsonPointer, parsePointer } from "./pointer.ts";
 export { childSchemas, schemaFormats, schemaKeywords, schemaTypes } from "./schema.ts";
 export type { ChildSchema, JSONSchema, KeywordKind, SchemaFormat, SchemaType, Subschema } from "./schema.ts";
