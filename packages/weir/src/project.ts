@@ -1,5 +1,6 @@
 import { WeirError } from "@weir/contract";
-import type { ProjectSpec } from "@weir/compile";
+import type { Contract } from "@weir/contract";
+import type { ProjectSpec, SourceContracts } from "@weir/compile";
 import type { EngineSettings } from "@weir/engine";
 
 /**
@@ -8,14 +9,21 @@ import type { EngineSettings } from "@weir/engine";
  */
 const projectBrand: unique symbol = Symbol.for("weir.project") as never;
 
+/** A declared source whose records' contracts carry its name, which only the project knows. */
+export interface NamedSource {
+  contractsFor(source: string): readonly Contract[];
+}
+
 /** What `defineProject` takes. */
-export interface ProjectOptions extends ProjectSpec {
+export interface ProjectOptions extends Omit<ProjectSpec, "sources"> {
+  readonly sources: Readonly<Record<string, SourceContracts | NamedSource>>;
   /** Bounds and times of the engine; every one has a default. */
   readonly engine?: EngineSettings;
 }
 
 /** What a project file exports; made by `defineProject` only. */
-export interface Project extends ProjectOptions {
+export interface Project extends ProjectSpec {
+  readonly engine?: EngineSettings;
   readonly [projectBrand]: 1;
 }
 
@@ -24,7 +32,12 @@ export interface Project extends ProjectOptions {
  * checked before the command does so.
  */
 export function defineProject(spec: ProjectOptions): Project {
-  return Object.defineProperty({ ...spec }, projectBrand, { value: 1 }) as Project;
+  const sources = Object.entries(spec.sources).map(([name, source]) => [
+    name,
+    "contractsFor" in source ? { ...source, contracts: source.contractsFor(name) } : source,
+  ]);
+  const project = { ...spec, sources: Object.fromEntries(sources) as Project["sources"] };
+  return Object.defineProperty(project, projectBrand, { value: 1 }) as Project;
 }
 
 export function isProject(value: unknown): value is Project {

@@ -1,3 +1,4 @@
+import { isPulled } from "./connectors.ts";
 import type { Project } from "./project.ts";
 import type { ProjectSummary } from "./processes/messages.ts";
 
@@ -9,7 +10,12 @@ export function summarize(project: Project, file: string): ProjectSummary {
       contracts.set(contract, { name: contract, version, owner });
     }
     const kind = "kind" in source ? String(source.kind) : "unknown";
-    return { name, kind, contracts: source.contracts.map((contract) => contract.name) };
+    return {
+      name,
+      kind,
+      contracts: source.contracts.map((contract) => contract.name),
+      pulled: isPulled(source),
+    };
   });
   const tables = Object.entries(project.tables).map(([name, { kind }]) => ({ name, kind }));
   return { name: project.name, file, sources, contracts: [...contracts.values()], tables };

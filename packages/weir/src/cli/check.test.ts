@@ -13,7 +13,7 @@ describe("weir check", () => {
       ok: true,
       name: "small",
       file: `${sandbox.folder}/weir.config.ts`,
-      sources: [{ name: "web", kind: "http", contracts: ["clicked"] }],
+      sources: [{ name: "web", kind: "http", contracts: ["clicked"], pulled: false }],
       contracts: [{ name: "clicked", version: "1.0.0", owner: "tests" }],
       tables: [{ name: "clicks", kind: "rollup" }],
     });

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Duration } from "@weir/contract";
 import type { ExitCode } from "../exit-code.ts";
+import type { Role } from "../processes/supervisor.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -13,7 +14,7 @@ export interface UpOptions extends CommonOptions {
   readonly host: string;
   readonly port: number;
   readonly collectors: number;
-  readonly role: "all" | "collect" | "engine";
+  readonly role: Role;
   readonly drainTimeout: Duration;
   readonly logFormat?: "human" | "json";
 }
@@ -77,7 +78,7 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("run the project until a signal; SIGTERM and Ctrl-C drain, then exit")
     .addOption(
       new Option("--role <role>", "which processes to run")
-        .choices(["all", "collect", "engine"])
+        .choices(["all", "collect", "engine", "capture"])
         .default("all"),
     )
     .action(async (options: UpOptions) => done(await handlers.up(options)));

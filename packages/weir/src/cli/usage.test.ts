@@ -50,7 +50,7 @@ describe("usage", () => {
     [["up", "--port", "65536"], /must be an integer from 0 to 65535\.$/],
     [["up", "--collectors", "0"], /must be an integer from 1 to 64\.$/],
     [["up", "--drain-timeout", "soon"], /must be a duration/],
-    [["up", "--role", "king"], /Allowed choices are all, collect, engine\.$/],
+    [["up", "--role", "king"], /Allowed choices are all, collect, engine, capture\.$/],
     [["dev", "--role", "all"], "Unknown option '--role'."],
     [["query", "--csv", "--json", "SELECT 1"], /cannot be used with option/],
     [["quarantine"], "A command is missing."],

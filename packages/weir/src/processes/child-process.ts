@@ -4,6 +4,7 @@ import type { Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { identifyProcess } from "./identity.ts";
 import type { FromChild, ToChild } from "./messages.ts";
+import type { ProcessRole } from "./run-files.ts";
 
 const entry = fileURLToPath(new URL("../../bin/child.mjs", import.meta.url));
 
@@ -25,7 +26,7 @@ export class Child {
    * shared with this process; standard output is not, because a command's output must hold nothing but its result.
    */
   constructor(
-    role: "collector" | "engine" | "checker",
+    role: ProcessRole | "checker",
     start: ToChild & { type: "start" },
     handle: Server | undefined,
     onMessage: (message: FromChild) => void,

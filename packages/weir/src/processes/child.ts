@@ -93,6 +93,8 @@ async function startRole(
   }
   if (settings.kind === "engine")
     return await (await import("./engine-role.ts")).startEngine(settings, context);
+  if (settings.kind === "capture")
+    return await (await import("./capture-role.ts")).startCapture(settings, context);
   await (await import("./checker-role.ts")).runChecker(settings, context);
   return undefined;
 }

@@ -7,7 +7,7 @@ import { identifyProcess, isAlive } from "./identity.ts";
 import type { ProcessIdentity } from "./identity.ts";
 
 /** What one process at a time may do on a data directory: accept records, or run the engine. */
-export type Duty = "collect" | "engine";
+export type Duty = "collect" | "engine" | "capture";
 
 export interface DutyOwner extends ProcessIdentity {
   /** ISO 8601. */
@@ -97,7 +97,7 @@ async function readOwner(path: string): Promise<DutyOwner | undefined> {
 }
 
 function alreadyRunning(runDir: string, duty: Duty, owner: DutyOwner): WeirError {
-  const what = duty === "engine" ? "The engine" : "A collector";
+  const what = { engine: "The engine", collect: "A collector", capture: "Capturing" }[duty];
   return new WeirError(
     "already_running",
     `${what} already runs on this data directory, started by process ${owner.pid} at ${owner.since}.`,

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "@weir/contract";
 import { WeirError, errorCodes } from "@weir/contract";
+import type { CaptureStatus } from "@weir/capture";
 import type { LogFormat } from "./logger.ts";
 
 /** A WeirError as it crosses a process or HTTP boundary. */
@@ -30,6 +31,13 @@ export interface EngineSettingsMessage {
   readonly localOnly: boolean;
 }
 
+export interface CaptureSettings {
+  readonly kind: "capture";
+  readonly projectFile: string;
+  readonly dataDir: string;
+  readonly source: string;
+}
+
 export interface CheckerSettings {
   readonly kind: "checker";
   readonly projectFile: string;
@@ -41,7 +49,7 @@ export type ToChild =
       readonly type: "start";
       readonly name: string;
       readonly logFormat: LogFormat;
-      readonly settings: CollectorSettings | EngineSettingsMessage | CheckerSettings;
+      readonly settings: CollectorSettings | EngineSettingsMessage | CaptureSettings | CheckerSettings;
     }
   | { readonly type: "drain"; readonly timeoutMs: number }
   | { readonly type: "stop" };
@@ -50,7 +58,13 @@ export type ToChild =
 export interface ProjectSummary {
   readonly name: string;
   readonly file: string;
-  readonly sources: readonly { readonly name: string; readonly kind: string; readonly contracts: string[] }[];
+  readonly sources: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly contracts: string[];
+    /** Whether a process of its own captures it. */
+    readonly pulled: boolean;
+  }[];
   readonly contracts: readonly { readonly name: string; readonly version: string; readonly owner: string }[];
   readonly tables: readonly { readonly name: string; readonly kind: string }[];
 }
@@ -59,6 +73,8 @@ export interface ProjectSummary {
 export type FromChild =
   | { readonly type: "ready" }
   | { readonly type: "drained"; readonly error?: PlainError }
+  /** What a capture says of its source. */
+  | { readonly type: "status"; readonly status: CaptureStatus }
   | { readonly type: "failed"; readonly error: PlainError }
   | {
       readonly type: "checked";

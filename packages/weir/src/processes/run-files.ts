@@ -3,22 +3,27 @@ import { mkdirSync, statSync } from "node:fs";
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { CaptureStatus } from "@weir/capture";
 import { WeirError } from "@weir/contract";
+
+export type ProcessRole = "collector" | "engine" | "capture";
 
 /** How a process of the running instance does, as `weir status` shows it. */
 export interface ProcessState {
   readonly name: string;
-  readonly role: "collector" | "engine";
+  readonly role: ProcessRole;
   readonly state: "starting" | "ready" | "waiting" | "stopping" | "stopped";
   readonly pid?: number;
   /** `started` of the process's identity, so that a successor can tell it from another with the same pid. */
   readonly identity?: string;
   readonly startedAt?: string;
   readonly restarts: number;
+  /** What a capture last said of its source. */
+  readonly status?: CaptureStatus;
   readonly lastError?: { readonly code: string; readonly message: string; readonly at: string };
 }
 
-/** `<dataDir>/run/weir.json` (role all and collect) or `engine.json` (role engine): how to find an instance. */
+/** `<dataDir>/run/weir.json` (role all and collect), `engine.json` or `capture.json` (of those roles): how to find an instance. */
 export interface InstanceFile {
   readonly pid: number;
   /** Address of the collector; absent for an instance that runs only the engine. */
@@ -29,7 +34,7 @@ export interface InstanceFile {
   readonly processes: readonly ProcessState[];
 }
 
-export type InstanceFileName = "weir.json" | "engine.json";
+export type InstanceFileName = "weir.json" | "engine.json" | "capture.json";
 
 /**
  * Makes `<dataDir>/run` and proves that it can be written.

@@ -5,11 +5,11 @@ import type { ChildExit } from "./child-process.ts";
 import type { Logger } from "./logger.ts";
 import type { FromChild, PlainError, ToChild } from "./messages.ts";
 import { isPermanent } from "./permanent.ts";
-import type { ProcessState } from "./run-files.ts";
+import type { ProcessRole, ProcessState } from "./run-files.ts";
 
 export interface SlotOptions {
   readonly name: string;
-  readonly role: "collector" | "engine";
+  readonly role: ProcessRole;
   /** The start message and, for a collector, the socket; asked for at every start. */
   readonly start: () => { message: ToChild & { type: "start" }; handle?: Server };
   readonly logger: Logger;
@@ -45,6 +45,7 @@ export class Slot {
   #failures = 0;
   #restarts = 0;
   #lastError: ProcessState["lastError"];
+  #status: ProcessState["status"];
   #reported: PlainError | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waiters: (() => void)[] = [];
@@ -173,6 +174,7 @@ export class Slot {
       ...(this.#startedAt === undefined ? {} : { startedAt: this.#startedAt }),
       restarts: this.#restarts,
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      ...(this.#status === undefined ? {} : { status: this.#status }),
     };
   }
 
@@ -190,6 +192,9 @@ export class Slot {
       if (this.#state === "starting") this.#change("ready");
     } else if (message.type === "failed") {
       this.#reported = message.error;
+    } else if (message.type === "status") {
+      this.#status = message.status;
+      this.#options.onChange();
     } else if (message.type === "drained") {
       this.#onDrained?.(message.error);
       this.#onDrained = undefined;

@@ -1,4 +1,5 @@
 import { WeirError } from "@weir/contract";
+import { checkInChild } from "./check.ts";
 import { bindShared } from "./listen.ts";
 import type { SharedSocket } from "./listen.ts";
 import { acquireDuty } from "./lock.ts";
@@ -11,7 +12,7 @@ import { engineSocketPath, prepareRunDir, removeInstanceFile, writeInstanceFile 
 import type { InstanceFile, InstanceFileName, ProcessState } from "./run-files.ts";
 import { Slot } from "./slot.ts";
 
-export type Role = "all" | "collect" | "engine";
+export type Role = "all" | "collect" | "engine" | "capture";
 
 export interface SupervisorOptions {
   readonly projectFile: string;
@@ -40,6 +41,9 @@ export class Supervisor {
   readonly #locks: readonly DutyLock[];
   readonly #startedAt = new Date().toISOString();
   #collectors: Slot[] = [];
+  #captures: Slot[] = [];
+  /** Which sources to capture is known once the project was loaded, which a process of its own does. */
+  #capturing: Promise<void> = Promise.resolve();
   /** Collectors of the version before a reload that are still finishing. */
   readonly #retiring = new Set<Slot>();
   readonly #engine: Slot | undefined;
@@ -60,13 +64,14 @@ export class Supervisor {
    */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const runDir = await prepareRunDir(options.dataDir);
-    const duties: Duty[] = options.role === "all" ? ["collect", "engine"] : [options.role];
+    const duties: Duty[] = options.role === "all" ? ["collect", "engine", "capture"] : [options.role];
     const locks: DutyLock[] = [];
     try {
       for (const duty of duties) locks.push(await acquireDuty(runDir, duty));
       for (const file of instanceFiles(options.role)) await awaitPredecessors(runDir, file, options.logger);
       const engineSocket = engineSocketPath(runDir);
-      const socket = options.role === "engine" ? undefined : await bindShared(options.host, options.port);
+      const collects = options.role === "all" || options.role === "collect";
+      const socket = collects ? await bindShared(options.host, options.port) : undefined;
       const supervisor = new Supervisor(options, runDir, engineSocket, socket, locks);
       await supervisor.#begin();
       return supervisor;
@@ -93,7 +98,7 @@ export class Supervisor {
     });
     // The failure is also seen by whoever awaits ready() or failed; without anyone it is not an unhandled rejection.
     this.#failed.catch(() => {});
-    this.#engine = options.role === "collect" ? undefined : this.#engineSlot();
+    this.#engine = options.role === "all" || options.role === "engine" ? this.#engineSlot() : undefined;
   }
 
   /** Where clients reach the collector; undefined when this instance has none. */
@@ -116,6 +121,7 @@ export class Supervisor {
    * @throws WeirError the reason, when a process cannot start
    */
   async ready(): Promise<boolean> {
+    await this.#capturing;
     const all = await Promise.all(this.#slots().map((slot) => slot.whenReady(Number.MAX_SAFE_INTEGER)));
     this.#up = all.every(Boolean);
     if (this.#up) return true;
@@ -140,6 +146,7 @@ export class Supervisor {
       this.#reloading = false;
       if (!ready && this.#stopping === undefined) throw notReady(this.#engine);
     }
+    await this.#restartCaptures();
     if (this.#socket === undefined || this.#stopping !== undefined) return;
     const fresh: Slot[] = [];
     for (let i = 0; i < this.#options.collectors; i++) fresh.push(this.#collectorSlot(fresh));
@@ -175,12 +182,41 @@ export class Supervisor {
       for (let i = 0; i < this.#options.collectors; i++) this.#collectors.push(this.#collectorSlot([]));
     }
     for (const slot of this.#slots()) slot.start();
+    this.#capturing = this.#startCaptures();
+    // ready() and stop() wait for it and report.
+    this.#capturing.catch(() => {});
     await this.#publish();
+  }
+
+  /** A process for each source that is pulled. A project that cannot be loaded is for the other processes to report. */
+  async #startCaptures(): Promise<void> {
+    const { role, projectFile, logFormat } = this.#options;
+    if (role !== "all" && role !== "capture") return;
+    const { summary, error } = await checkInChild(projectFile, logFormat);
+    if (this.#stopping !== undefined) return;
+    if (error !== undefined && role === "capture") this.#giveUp(error);
+    for (const { name, pulled } of summary?.sources ?? []) {
+      if (!pulled) continue;
+      const slot = this.#captureSlot(name);
+      this.#captures.push(slot);
+      slot.start();
+    }
+  }
+
+  async #restartCaptures(): Promise<void> {
+    await this.#capturing;
+    await Promise.all(this.#captures.map((slot) => slot.stop()));
+    this.#captures = [];
+    if (this.#stopping !== undefined) return;
+    this.#capturing = this.#startCaptures();
+    await this.#capturing;
   }
 
   async #stop(drain: boolean): Promise<void> {
     const { logger, drainTimeoutMs } = this.#options;
-    await Promise.all([...this.#collectors, ...this.#retiring].map((slot) => slot.stop()));
+    await this.#capturing.catch(() => {});
+    const writers = [...this.#collectors, ...this.#retiring, ...this.#captures];
+    await Promise.all(writers.map((slot) => slot.stop()));
     // Clients are refused from here on: held open, the socket would let them wait for nothing during the drain.
     this.#socket?.close();
     const engine = this.#engine;
@@ -223,6 +259,27 @@ export class Supervisor {
       // Once the instance is up, an engine that cannot start must not end the acknowledging of records: it is tried
       // again and again, or, in a reload, once the project file changes.
       giveUp: (error) => this.#reloading || (!this.#up && this.#giveUp(error)),
+    });
+  }
+
+  #captureSlot(source: string): Slot {
+    const { projectFile, dataDir, logFormat, logger } = this.#options;
+    const name = `capture-${source}`;
+    return new Slot({
+      name,
+      role: "capture",
+      logger,
+      start: () => ({
+        message: {
+          type: "start",
+          name,
+          logFormat,
+          settings: { kind: "capture", projectFile, dataDir, source },
+        },
+      }),
+      onChange: () => void this.#publish(),
+      // One source that cannot be captured stops no other, and may be mended where it is.
+      giveUp: () => false,
     });
   }
 
@@ -285,7 +342,7 @@ export class Supervisor {
 
   #slots(): Slot[] {
     const engine = this.#engine === undefined ? [] : [this.#engine];
-    return [...this.#collectors, ...this.#retiring, ...engine];
+    return [...this.#collectors, ...this.#retiring, ...this.#captures, ...engine];
   }
 
   /** Writes the instance file; calls during a write are gathered into one more. */
@@ -319,7 +376,8 @@ export class Supervisor {
 }
 
 function instanceFiles(role: Role): InstanceFileName[] {
-  return role === "engine" ? ["engine.json"] : ["weir.json"];
+  if (role === "engine") return ["engine.json"];
+  return role === "capture" ? ["capture.json"] : ["weir.json"];
 }
 
 function notReady(slot: Slot): WeirError {

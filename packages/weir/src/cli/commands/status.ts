@@ -90,13 +90,15 @@ function instanceText(terminal: Terminal, instance: InstanceFile): string {
   const lines = [
     `instance ${instance.url ?? instance.socket ?? ""} (pid ${instance.pid}, since ${instance.startedAt})`,
   ];
-  for (const { name, role, state, pid, restarts, lastError } of instance.processes) {
+  for (const { name, role, state, pid, restarts, lastError, status: of } of instance.processes) {
     const shade = state === "ready" ? "green" : "yellow";
     const place = pid === undefined ? "" : ` pid ${pid}`;
     const again = restarts === 0 ? "" : `, started again ${restarts} times`;
     const why =
       lastError === undefined || state === "ready" ? "" : `, last ${lastError.code} at ${lastError.at}`;
     lines.push(`  ${paint(terminal, shade, state)} ${role} ${name}${place}${again}${why}`);
+    const facts = Object.entries(of ?? {}).map(([fact, value]) => `${fact} ${value}`);
+    if (facts.length > 0) lines.push(`      ${facts.join(", ")}`);
   }
   return lines.join("\n");
 }
