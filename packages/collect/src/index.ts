@@ -8,3 +8,5 @@ export type { Collector, CollectorOptions } from "./server.ts";
 export { http } from "./source.ts";
 export type { HttpSource, HttpSourceOptions } from "./source.ts";
 export type { CollectorStats, SourceCounts } from "./stats.ts";
+export { webhookLimits } from "./webhook-receiver.ts";
+export type { WebhookReceiver, WebhookRecord } from "./webhook-receiver.ts";

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@weir/contract";
 import { WeirError } from "@weir/contract";
-import type { OpenSource } from "./ingest.ts";
 import type { MemoryGauge } from "./receive-body.ts";
+import type { SourceWriter } from "./source-writer.ts";
 
 /** Whether records would be accepted now, and if not, why. */
 export interface Readiness {
@@ -14,7 +14,7 @@ export interface Readiness {
 }
 
 export function readinessOf(
-  sources: readonly OpenSource[],
+  sources: readonly { readonly name: string; readonly writer: SourceWriter }[],
   gauge: MemoryGauge,
   isClosing: boolean,
 ): Readiness {

@@ -10,10 +10,12 @@ import type { Ingest } from "./ingest.ts";
 import type { Protocol } from "./protocol.ts";
 import type { Readiness } from "./readiness.ts";
 import { segment, segmentEndpoints } from "./segment.ts";
+import type { Webhooks } from "./webhooks.ts";
 
 /** Where requests go. */
 export interface Destinations {
   readonly ingest: Ingest;
+  readonly webhooks: Webhooks;
   readonly cors: Cors;
   readonly contracts: ContractList;
   readonly readiness: () => Readiness;
@@ -26,6 +28,8 @@ const endpoints = new Map<string, Protocol>([
   ["cloudevents", cloudevents],
   ...segmentEndpoints.map((endpoint): [string, Protocol] => [endpoint, segment]),
 ]);
+/** Followed by the name of a source. */
+const webhookPrefix = "/v1/webhooks/";
 /** Reads may come from any page: they show no more than the project file. */
 const open = { "access-control-allow-origin": "*" };
 
@@ -45,7 +49,9 @@ export function route(
   const url = originForm(request.url ?? "/");
   const question = url.indexOf("?");
   const path = question < 0 ? url : url.slice(0, question);
-  if (path.startsWith("/v1/")) {
+  if (path.startsWith(webhookPrefix)) {
+    call(request, response, { source: path.slice(webhookPrefix.length), expectsContinue }, to);
+  } else if (path.startsWith("/v1/")) {
     const query = question < 0 ? undefined : new URLSearchParams(url.slice(question + 1));
     write(request, response, { path, query, expectsContinue }, to);
   } else if (path === "/api" || path.startsWith("/api/")) {
@@ -79,6 +85,19 @@ function write(
     response.writeHead(204, { allow: "POST, OPTIONS", ...cors.preflight(request.headers) });
     response.end();
   } else refuseMethod(request, response, "POST, OPTIONS");
+}
+
+/** A call of a source's provider. No page calls, so there is no preflight. */
+function call(
+  request: IncomingMessage,
+  response: ServerResponse,
+  asked: { source: string; expectsContinue: boolean },
+  { webhooks }: Destinations,
+): void {
+  const source = webhooks.find(asked.source);
+  if (source === undefined) refuseAddress(request, response);
+  else if (request.method === "POST") void webhooks.handle(request, response, source, asked.expectsContinue);
+  else refuseMethod(request, response, "POST");
 }
 
 function read(request: IncomingMessage, response: ServerResponse, path: string, to: Destinations): void {

@@ -15,10 +15,14 @@ import { type Destinations, route } from "./routes.ts";
 import type { HttpSource } from "./source.ts";
 import { SourceWriter } from "./source-writer.ts";
 import { type CollectorStats, Counters } from "./stats.ts";
+import type { WebhookReceiver } from "./webhook-receiver.ts";
+import { type OpenWebhook, Webhooks } from "./webhooks.ts";
 import { WriteKeys } from "./write-keys.ts";
 
 export interface CollectorOptions {
   readonly sources: Readonly<Record<string, HttpSource>>;
+  /** By source: what receives the calls of its provider at `/v1/webhooks/<source>`. */
+  readonly webhooks?: Readonly<Record<string, WebhookReceiver>>;
   readonly store: LogStore;
   /** Name of the stream that this collector writes in every source, such as `c0`; no two live collectors share one. */
   readonly writer: string;
@@ -68,13 +72,15 @@ export async function createCollector(options: CollectorOptions): Promise<Collec
   const keys = new WriteKeys<OpenSource>();
   checkKeys(options.sources);
   const sources = await openSources(options);
+  let webhooks: OpenWebhook[] = [];
   try {
+    webhooks = await openWebhooks(options);
     for (const source of sources) for (const key of source.declared.writeKeys) keys.add(key, source);
-    const server = new CollectorServer(options, limits, sources, keys);
+    const server = new CollectorServer(options, limits, { sources, webhooks, keys });
     await server.listen(options);
     return server;
   } catch (error) {
-    await Promise.all(sources.map(({ writer }) => writer.close()));
+    await Promise.all([...sources, ...webhooks].map(({ writer }) => writer.close()));
     throw error;
   }
 }
@@ -107,9 +113,29 @@ async function openSources({ sources, store, writer }: CollectorOptions): Promis
   }
 }
 
+async function openWebhooks({ webhooks = {}, store, writer }: CollectorOptions): Promise<OpenWebhook[]> {
+  const opened: OpenWebhook[] = [];
+  try {
+    for (const [name, receiver] of Object.entries(webhooks)) {
+      opened.push({ name, receiver, writer: new SourceWriter(await store.openWriter(name, writer)) });
+    }
+    return opened;
+  } catch (error) {
+    await Promise.all(opened.map((source) => source.writer.close()));
+    throw error;
+  }
+}
+
+/** What a collector has opened. */
+interface Opened {
+  readonly sources: readonly OpenSource[];
+  readonly webhooks: readonly OpenWebhook[];
+  readonly keys: WriteKeys<OpenSource>;
+}
+
 class CollectorServer implements Collector {
   readonly #limits: CollectorLimits;
-  readonly #sources: readonly OpenSource[];
+  readonly #opened: readonly (OpenSource | OpenWebhook)[];
   readonly #server: Server;
   readonly #gauge: MemoryGauge;
   readonly #counters = new Counters();
@@ -117,30 +143,24 @@ class CollectorServer implements Collector {
   #closing: Promise<void> | undefined;
   #url = "";
 
-  constructor(
-    options: CollectorOptions,
-    limits: CollectorLimits,
-    sources: readonly OpenSource[],
-    keys: WriteKeys<OpenSource>,
-  ) {
+  constructor(options: CollectorOptions, limits: CollectorLimits, { sources, webhooks, keys }: Opened) {
     this.#limits = limits;
-    this.#sources = sources;
+    this.#opened = [...sources, ...webhooks];
     this.#gauge = new MemoryGauge(limits.inFlightBytes);
     const cors = new Cors(Object.values(options.sources));
     const [first] = sources;
-    const ingest = new Ingest({
-      keys,
-      keyless: first?.declared.writeKeys.length === 0 ? first : undefined,
-      cors,
+    const shared = {
       limits,
       gauge: this.#gauge,
       counters: this.#counters,
       receivedUs: neverBack(options.clock ?? wallClockUs()),
       isClosing: () => this.#closing !== undefined,
       onError: options.onError ?? (() => {}),
-    });
+    };
+    const keyless = first?.declared.writeKeys.length === 0 ? first : undefined;
     this.#server = this.#createServer({
-      ingest,
+      ingest: new Ingest({ ...shared, keys, keyless, cors }),
+      webhooks: new Webhooks(webhooks, shared),
       cors,
       contracts: new ContractList(options.sources),
       readiness: () => this.readiness(),
@@ -199,7 +219,7 @@ class CollectorServer implements Collector {
   }
 
   readiness(): Readiness {
-    return readinessOf(this.#sources, this.#gauge, this.#closing !== undefined);
+    return readinessOf(this.#opened, this.#gauge, this.#closing !== undefined);
   }
 
   close(): Promise<void> {
@@ -215,7 +235,7 @@ class CollectorServer implements Collector {
     const cut = setTimeout(() => server.closeAllConnections(), this.#limits.closeTimeoutMs);
     await closed;
     clearTimeout(cut);
-    await Promise.all(this.#sources.map(({ writer }) => writer.close()));
+    await Promise.all(this.#opened.map(({ writer }) => writer.close()));
   }
 }
 
