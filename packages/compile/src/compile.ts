@@ -1,16 +1,15 @@
+import { createHash } from "node:crypto";
 import { WeirError } from "@weir/contract";
 import type { Contract } from "@weir/contract";
+import { namePattern } from "./check/columns.ts";
+import { kindOf } from "./check/kinds.ts";
 import { duckdb } from "./duckdb/dialect.ts";
 import type { Dialect } from "./duckdb/dialect.ts";
-import { columnOf } from "./duckdb/events.ts";
-import type { FieldType } from "./field-type.ts";
-import type { Measure } from "./measure.ts";
-import { contractModel, typeAt } from "./model.ts";
+import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
-import type { Program } from "./program.ts";
-import type { ProjectSpec, TableSpec } from "./table.ts";
-
-const namePattern = /^[a-z][a-z0-9_]{0,62}$/;
+import { inputsFirst } from "./order.ts";
+import type { Program, TableParts, TableProgram } from "./program.ts";
+import type { ProjectSpec } from "./table.ts";
 
 /** Names that views and schemas of Weir's own have. */
 const takenNames = new Set(["raw", "quarantine", "weir", "main", "state", "information_schema"]);
@@ -36,28 +35,89 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     }
   }
   checkNames(project, contracts, problems);
-  for (const [name, table] of Object.entries(project.tables))
-    checkTable(name, table, contracts, models, problems);
+  for (const [name, spec] of Object.entries(project.tables)) {
+    const at = `table ${name}`;
+    const problem = (text: string): void => void problems.push(`${at}: ${text}`);
+    kindOf(spec).check(spec, { name, at, project, contracts, models, problem });
+  }
+  const order = orderTables(project, problems);
   if (problems.length > 0) {
     throw new WeirError("project_invalid", problems.join("\n"), { where: `project ${project.name}` });
   }
-  const modelOf = (contract: Contract): ContractModel => {
-    const model = models.get(contract.name);
-    if (model === undefined) throw new Error(`unreachable: no model of ${contract.name}`);
-    return model;
-  };
   return {
     project: project.name,
     dialect: dialect.name,
     setup: dialect.setup,
-    contracts: [...contracts.values()].map((contract) => dialect.contract(contract, modelOf(contract))),
+    contracts: [...contracts.values()].map((contract) =>
+      dialect.contract(contract, modelOf(models, contract.name)),
+    ),
     sources: Object.fromEntries(
       Object.entries(project.sources).map(([name, source]) => [name, source.contracts.map((c) => c.name)]),
     ),
-    tables: Object.entries(project.tables).map(([name, spec]) =>
-      dialect.table(name, spec, spec.from.map(modelOf)),
-    ),
+    tables: compileTables(project, order, models, dialect),
   };
+}
+
+function modelOf(models: ReadonlyMap<string, ContractModel>, contract: string): ContractModel {
+  const model = models.get(contract);
+  if (model === undefined) throw new Error(`unreachable: no model of ${contract}`);
+  return model;
+}
+
+/** @param order each table after those that it reads */
+function compileTables(
+  project: ProjectSpec,
+  order: readonly string[],
+  models: ReadonlyMap<string, ContractModel>,
+  dialect: Dialect,
+): TableProgram[] {
+  const compiled = new Map<string, TableProgram>();
+  for (const name of order) {
+    const spec = project.tables[name];
+    if (spec === undefined) throw new Error(`unreachable: no table ${name}`);
+    const kind = kindOf(spec);
+    const from = kind.contracts(spec, project);
+    const inputs = new Map(
+      kind.inputs(spec).map((input) => {
+        const program = compiled.get(input);
+        if (program === undefined) throw new Error(`unreachable: ${name} comes before ${input}`);
+        return [input, program] as const;
+      }),
+    );
+    const parts = dialect.table(name, spec, {
+      project,
+      inputs,
+      model: (contract) => modelOf(models, contract),
+    });
+    const hash = hashOf(parts, [...inputs.values()]);
+    compiled.set(name, { ...parts, name, kind: spec.kind, from, inputs: [...inputs.keys()], hash });
+  }
+  return [...compiled.values()];
+}
+
+/** All that decides a table's content: its own statements, and what decides that of the tables it reads. */
+function hashOf(parts: TableParts, inputs: readonly TableProgram[]): string {
+  const { create, events, merge, build, views } = parts;
+  const content = [create, events, merge, build, views, inputs.map(({ name, hash }) => [name, hash])];
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 32);
+}
+
+function orderTables(project: ProjectSpec, problems: string[]): readonly string[] {
+  const inputsOf = (name: string): readonly string[] => {
+    const spec = project.tables[name];
+    return spec === undefined ? [] : kindOf(spec).inputs(spec);
+  };
+  const names = Object.keys(project.tables);
+  for (const name of names) {
+    for (const input of inputsOf(name)) {
+      if (project.tables[input] === undefined)
+        problems.push(`table ${name}: it reads the table "${input}", and there is none of that name.`);
+    }
+  }
+  const { order, cycles } = inputsFirst(names, inputsOf);
+  for (const cycle of cycles)
+    problems.push(`table ${cycle[0]}: it reads itself: ${cycle.join(" reads ")}. Break the cycle.`);
+  return order;
 }
 
 /** Every contract that a source brings, by name. */
@@ -108,113 +168,12 @@ function checkNames(
       problems.push(`table ${table}: a contract has this name, and both become views. Rename the table.`);
     }
   }
-}
-
-function checkTable(
-  name: string,
-  table: TableSpec,
-  contracts: ReadonlyMap<string, Contract>,
-  models: ReadonlyMap<string, ContractModel>,
-  problems: string[],
-): void {
-  const at = `table ${name}`;
-  if (table.from.length === 0) problems.push(`${at}: "from" names no contract.`);
-  for (const contract of table.from) {
-    if (!contracts.has(contract.name)) {
+  for (const [table, spec] of Object.entries(project.tables)) {
+    for (const view of kindOf(spec).moreViews(table)) {
+      if (project.tables[view] === undefined && !contracts.has(view)) continue;
       problems.push(
-        `${at}: no source brings the contract "${contract.name}". Add it to a source's contracts.`,
+        `table ${table}: its view "${view}" has the name of another table or of a contract. Rename one.`,
       );
     }
-  }
-  if (table.kind === "sessions" && table.by.length === 0) problems.push(`${at}: "by" names no field.`);
-  if (table.kind === "sessions" && table.gapMs <= 0)
-    problems.push(`${at}: the gap must be longer than nothing.`);
-  if (table.kind === "rollup" && table.windowMs !== undefined && !(table.windowMs >= 1)) {
-    problems.push(`${at}: the window must be at least 1 ms.`);
-  }
-  if (Object.keys(table.measures).length === 0)
-    problems.push(`${at}: it has no measures. Add one, such as count().`);
-  const from = table.from.flatMap((contract) => models.get(contract.name) ?? []);
-  if (from.length < table.from.length) return;
-  for (const path of table.by) {
-    const type = commonType(at, path, from, problems, true);
-    if (type !== undefined && !isScalar(type))
-      problems.push(`${at}: "${path}" is a ${type.kind}; a key must be scalar.`);
-  }
-  checkColumns(at, table, problems);
-  for (const [measureName, measure] of Object.entries(table.measures)) {
-    checkMeasure(`${at}, measure ${measureName}`, measure, from, problems);
-  }
-}
-
-function checkColumns(at: string, table: TableSpec, problems: string[]): void {
-  const ofRollup = table.kind === "rollup" && table.windowMs !== undefined ? ["window_start"] : [];
-  const own =
-    table.kind === "sessions" ? ["session_id", "session_start", "session_end", "records"] : ofRollup;
-  const columns = [...own, ...table.by.map(columnOf), ...Object.keys(table.measures)];
-  const seen = new Set<string>();
-  for (const column of columns) {
-    const folded = column.toLowerCase();
-    if (seen.has(folded))
-      problems.push(`${at}: two columns are named "${column}" (SQL ignores case). Rename one.`);
-    seen.add(folded);
-  }
-  for (const measure of Object.keys(table.measures)) {
-    if (!namePattern.test(measure) || measure.includes("__")) {
-      problems.push(
-        `${at}: measure "${measure}" must be named with lower-case letters, digits and single "_".`,
-      );
-    }
-  }
-}
-
-const isScalar = (type: FieldType): boolean => !["array", "object", "map", "json"].includes(type.kind);
-
-/** The type of a path in all contracts of a table; a problem where one lacks it (if needed) or they differ. */
-function commonType(
-  at: string,
-  path: string,
-  from: readonly ContractModel[],
-  problems: string[],
-  everywhere: boolean,
-): FieldType | undefined {
-  let common: FieldType | undefined;
-  for (const contract of from) {
-    const type = typeAt(contract, path);
-    if (type === undefined) {
-      if (everywhere) problems.push(`${at}: contract "${contract.name}" has no field "${path}".`);
-    } else if (common !== undefined && common.kind !== type.kind) {
-      problems.push(
-        `${at}: "${path}" is a ${common.kind} in one contract and a ${type.kind} in "${contract.name}".`,
-      );
-    } else if (common?.kind === "decimal" && type.kind === "decimal" && common.scale !== type.scale) {
-      problems.push(
-        `${at}: "${path}" has ${common.scale} decimal places in one contract, ${type.scale} in another.`,
-      );
-    } else common ??= type;
-  }
-  return common;
-}
-
-const numeric = new Set(["integer", "number", "decimal"]);
-
-function checkMeasure(
-  at: string,
-  measure: Measure,
-  from: readonly ContractModel[],
-  problems: string[],
-): void {
-  if (measure.measure === "count") return;
-  const type = commonType(at, measure.field, from, problems, false);
-  if (type === undefined) {
-    problems.push(`${at}: no contract of this table has a field "${measure.field}".`);
-    return;
-  }
-  const additive = measure.measure === "sum" || measure.measure === "avg";
-  if (additive && !numeric.has(type.kind)) {
-    problems.push(`${at}: ${measure.measure} needs a number; "${measure.field}" is a ${type.kind}.`);
-  }
-  if (!additive && !isScalar(type)) {
-    problems.push(`${at}: ${measure.measure} needs a scalar; "${measure.field}" is a ${type.kind}.`);
   }
 }

@@ -1,6 +1,6 @@
 export { compileProject } from "./compile.ts";
 export { explainProgram } from "./program.ts";
-export type { ContractProgram, Program, Statement, TableProgram } from "./program.ts";
+export type { ContractProgram, Program, Statement, TableParts, TableProgram, TableView } from "./program.ts";
 export { rollup, sessions } from "./builders.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
@@ -9,5 +9,5 @@ export { keepsValues } from "./column-type.ts";
 export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";
 export { duckdb } from "./duckdb/dialect.ts";
-export type { Dialect } from "./duckdb/dialect.ts";
+export type { Dialect, TableScope } from "./duckdb/dialect.ts";
 export { ident, text } from "./sql.ts";

@@ -1,5 +1,6 @@
 import type { Contract } from "@weir/contract";
 import type { ContractModel } from "./model.ts";
+import type { TableSpec } from "./table.ts";
 
 /** One step of a program: SQL that runs as it stands, with what it is for. */
 export interface Statement {
@@ -23,32 +24,59 @@ export interface ContractProgram {
   readonly emptyClean: string;
 }
 
-/** What one table compiles to. */
-export interface TableProgram {
-  readonly name: string;
-  readonly kind: "sessions" | "rollup";
-  /** Names of the contracts whose records the table is made of. */
-  readonly from: readonly string[];
-  /** A hash of all that decides the table's content: when it changes, the table is built anew from history. */
-  readonly hash: string;
+/**
+ * What a dialect makes of one table. Its state is brought up to date by statements over these relations:
+ *
+ *   fresh_<contract>    records that are new in the batch, of each contract in `from`
+ *   changed_<input>     key columns of the rows of each table in `inputs` that this batch added, changed or removed;
+ *                       the input itself is as it stands after the batch
+ *   changed_<table>     to be filled with the same of this table, for those that read it; see `changed`
+ *
+ * Each of them may be empty. Statements see the commit's number as the variable `weir_commit`.
+ */
+export interface TableParts {
   /** The tables that hold its state, in schema `db.state`. */
   readonly stateTables: readonly string[];
   readonly create: readonly Statement[];
-  /** Merges `fresh_<contract>` of the batch into the state. */
+  /**
+   * Run once when the table is built, after `create`, where it has rows that no record brings: computes them from the
+   * inputs as they stand. The records of `from` follow, chunk by chunk through `merge`, with every `changed_<input>` empty.
+   */
+  readonly build: readonly Statement[];
+  /** The view `events_<table>`, of what `merge` reads of `fresh_<contract>`; undefined where there are no contracts. */
+  readonly events?: Statement;
+  /** Merges `events_<table>` and `changed_<input>` into the state. */
   readonly merge: readonly Statement[];
-  /** The query behind the view that users read. */
-  readonly view: string;
-  /** The columns that name a row. */
-  readonly key: readonly string[];
+  /** Creates `changed_<table>`, empty. The other statements only insert; a row more than once, or unchanged, is no harm. */
+  readonly changed: Statement;
   /**
    * Takes records back: given `removed_<contract>`, finds the groups they were in, drops these from the state and
-   * leaves them as `affected_<table>`; then `events` restricted to those groups goes through `merge` again.
+   * leaves them as `affected_<table>`; then `affectedEvents` and `merge` compute them anew.
    */
   readonly retract: readonly Statement[];
-  /** The view of the table's events over `fresh_<contract>`; first of `merge`'s inputs. */
-  readonly events: Statement;
-  /** The same, only of the groups in `affected_<table>`. */
-  readonly affectedEvents: Statement;
+  /** `events_<table>` with all records of the groups in `affected_<table>`, where `fresh_<contract>` is all of the clean zone. */
+  readonly affectedEvents?: Statement;
+  /** What users read; the first has the table's name. */
+  readonly views: readonly TableView[];
+  /** The columns of the first view that name a row. */
+  readonly key: readonly string[];
+}
+
+export interface TableView {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** What one table compiles to. */
+export interface TableProgram extends TableParts {
+  readonly name: string;
+  readonly kind: TableSpec["kind"];
+  /** Names of the contracts whose records the table is made of. */
+  readonly from: readonly string[];
+  /** Names of the tables that it reads. */
+  readonly inputs: readonly string[];
+  /** A hash of all that decides the table's content: when it changes, the table is built anew from history. */
+  readonly hash: string;
 }
 
 /** A compiled project: what the engine runs for every batch, in order. */
@@ -60,6 +88,7 @@ export interface Program {
   readonly contracts: readonly ContractProgram[];
   /** Contract names by source. */
   readonly sources: Readonly<Record<string, readonly string[]>>;
+  /** Each after those that it reads. */
   readonly tables: readonly TableProgram[];
 }
 
@@ -78,9 +107,10 @@ export function explainProgram(program: Program): string {
     add({ name: `clean ${contract.contract.name}`, purpose: "Rows for the clean zone", sql: contract.clean });
   }
   for (const table of program.tables) {
-    add(table.events);
+    add(table.changed);
+    if (table.events !== undefined) add(table.events);
     for (const statement of table.merge) add(statement);
-    add({ name: table.name, purpose: "What users read", sql: table.view });
+    for (const { name, sql } of table.views) add({ name, purpose: "What users read", sql });
   }
   return out.join("\n");
 }

@@ -6,6 +6,7 @@ import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
 import { idColumns } from "./ids/recent-ids.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
+import { mergeTables } from "./merge.ts";
 import { rangesOf } from "./planner.ts";
 import { retractSuperseded } from "./retract.ts";
 import type { SupersededRecord, TakenBack } from "./retract.ts";
@@ -65,7 +66,8 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   await sql.run("BEGIN");
   await timed("ids", () => storeIds(sql, staged, commit));
   failpoint("engine.commit.ids_stored");
-  await timed("tables", () => mergeTables(sql, context.program, staged));
+  const present = new Set(staged.contracts.map(({ contract }) => contract.name));
+  await timed("tables", () => mergeTables(sql, context.program, present));
   failpoint("engine.commit.tables_merged");
   const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
   failpoint("engine.commit.retracted");
@@ -169,23 +171,6 @@ async function storeIds(sql: Sql, staged: StagedBatch, commit: number): Promise<
   for (const contract of staged.contracts) {
     await sql.run(`INSERT INTO db.weir.id_recent
       SELECT h0, h1, h2, h3, t, _content, ${commit} FROM ${idsTable(contract)} WHERE _key NOT IN (SELECT _key FROM duplicates)`);
-  }
-}
-
-async function mergeTables(sql: Sql, program: Program, staged: StagedBatch): Promise<void> {
-  const present = new Set(staged.contracts.map(({ contract }) => contract.name));
-  const absent = program.contracts.filter(({ contract }) => !present.has(contract.name));
-  const touched = program.tables.filter((table) => table.from.some((name) => present.has(name)));
-  // A table over several contracts reads all of them.
-  for (const contract of absent) {
-    if (!touched.some((table) => table.from.includes(contract.contract.name))) continue;
-    await sql.run(
-      `CREATE OR REPLACE TEMP VIEW ${ident(`fresh_${contract.contract.name}`)} AS ${contract.emptyClean}`,
-    );
-  }
-  for (const table of touched) {
-    await sql.run(table.events.sql);
-    for (const statement of table.merge) await sql.run(statement.sql);
   }
 }
 

@@ -1,10 +1,11 @@
-import type { ContractProgram, Program } from "@weir/compile";
+import type { ContractProgram, Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import type { Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
 import type { Superseded } from "./ids/id-index.ts";
 import type { Lake, LakeFile } from "./lake.ts";
+import { contractsOf, forgetChanges, hasChanges, mergeTable, reachedTables, showFresh } from "./merge.ts";
 import type { StagedBatch } from "./stage.ts";
 
 /** A loaded record whose place a record of this batch takes. */
@@ -46,15 +47,39 @@ export async function retractSuperseded(
     const records = superseded.filter((record) => record.contract === contract);
     takenBack.push(...(await hideRecords(sql, context, staged, contract, records)));
   }
-  const touched = context.program.tables.filter((table) =>
-    [...contracts].some(({ contract }) => table.from.includes(contract.name)),
-  );
-  const needed = context.program.contracts.filter(({ contract }) =>
-    touched.some((table) => table.from.includes(contract.name)),
-  );
-  for (const contract of needed) await showHistory(sql, context, contract, contracts.has(contract), clean);
-  for (const table of touched) await recomputeGroups(sql, table);
+  await retractFromTables(sql, context, contracts, clean);
   return takenBack;
+}
+
+/** Brings every table up to date with what was taken back, each after those that it reads. */
+async function retractFromTables(
+  sql: Sql,
+  context: RetractContext,
+  losing: ReadonlySet<ContractProgram>,
+  clean: readonly LakeFile[],
+): Promise<void> {
+  const { program } = context;
+  const names = new Set([...losing].map(({ contract }) => contract.name));
+  const tables = reachedTables(program, names);
+  const contracts = contractsOf(program, tables);
+  for (const contract of contracts) {
+    if (!names.has(contract.contract.name))
+      await sql.run(
+        `CREATE OR REPLACE TEMP TABLE ${ident(`removed_${contract.contract.name}`)} AS ${contract.emptyClean}`,
+      );
+  }
+  const histories = new Map<ContractProgram, string>();
+  for (const contract of contracts) histories.set(contract, await allHistory(sql, context, contract, clean));
+  await forgetChanges(sql, program, tables);
+  for (const table of tables) {
+    const isLosing = table.from.some((name) => names.has(name));
+    if (!isLosing && !(await hasChanges(sql, table.inputs))) continue;
+    for (const [contract, history] of histories) {
+      if (!table.from.includes(contract.contract.name)) continue;
+      await showFresh(sql, contract.contract.name, isLosing ? history : contract.emptyClean);
+    }
+    await (isLosing ? recomputeGroups(sql, table) : mergeTable(sql, table));
+  }
 }
 
 /** `removed_<contract>`: the old records as the clean zone has them; then they are hidden. */
@@ -102,30 +127,28 @@ async function hideRecords(
   return counts.map(({ source, records: n }) => ({ source, contract: name, records: n }));
 }
 
-/** `fresh_<contract>` becomes the whole clean zone, this batch's files included. */
-async function showHistory(
+/** The whole clean zone of a contract, this batch's files included. */
+async function allHistory(
   sql: Sql,
   { lake }: RetractContext,
   contract: ContractProgram,
-  hasRemoved: boolean,
   clean: readonly LakeFile[],
-): Promise<void> {
+): Promise<string> {
   const { name } = contract.contract;
   const committed = await sql.rows<{ path: string }>(
     `SELECT path FROM db.weir.files WHERE zone = 'clean' AND name = ${text(name)}`,
   );
   const added = clean.filter((file) => file.name === name && file.rows > 0);
-  const paths = [...committed, ...added].map(({ path }) => path);
-  await sql.run(
-    `CREATE OR REPLACE TEMP VIEW ${ident(`fresh_${name}`)} AS ${await cleanHistory(sql, lake, contract, paths)}`,
+  return await cleanHistory(
+    sql,
+    lake,
+    contract,
+    [...committed, ...added].map(({ path }) => path),
   );
-  if (!hasRemoved) {
-    await sql.run(`CREATE OR REPLACE TEMP TABLE ${ident(`removed_${name}`)} AS ${contract.emptyClean}`);
-  }
 }
 
-async function recomputeGroups(sql: Sql, table: Program["tables"][number]): Promise<void> {
+async function recomputeGroups(sql: Sql, table: TableProgram): Promise<void> {
   for (const statement of table.retract) await sql.run(statement.sql);
-  await sql.run(table.affectedEvents.sql);
+  if (table.affectedEvents !== undefined) await sql.run(table.affectedEvents.sql);
   for (const statement of table.merge) await sql.run(statement.sql);
 }

@@ -68,7 +68,7 @@ export async function readStatus(
   const tables = [];
   for (const { name, kind } of program.tables) {
     const { rows } = await sql.row<{ rows: number }>(
-      `SELECT count(*)::DOUBLE AS "rows" FROM db.state.${ident(name)}`,
+      `SELECT count(*)::DOUBLE AS "rows" FROM db.main.${ident(name)}`,
     );
     tables.push({ name, kind, rows });
   }

@@ -4,13 +4,15 @@ import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
 import type { Lake } from "./lake.ts";
+import { contractsOf, forgetChanges, mergeTable, showFresh } from "./merge.ts";
 
 /** Files of the clean zone that a table is built from at a time. */
 const filesAChunk = 16;
 
 /**
  * Brings the stored tables in line with the program, in one transaction: a table that is new or defined otherwise
- * than before is built from the clean zone, one that is gone is dropped. Gives the names of those that were built.
+ * than before is built from the clean zone, one that is gone is dropped. Gives the names of those that were built, each
+ * after the tables that it reads.
  */
 export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<string[]> {
   const stored = await sql.rows<{ name: string; hash: string; state: string[] }>(
@@ -46,21 +48,18 @@ async function buildTable(sql: Sql, lake: Lake, program: Program, table: TablePr
   const state = table.stateTables.map(text).join(", ");
   await sql.run(`INSERT INTO db.weir.tables VALUES (${text(table.name)}, ${text(table.hash)}, [${state}]);
     SET VARIABLE weir_commit = (SELECT coalesce(max("commit"), 0)::UBIGINT FROM db.weir.commits)`);
+  await forgetChanges(sql, program, [table]);
+  for (const statement of table.build) await sql.run(statement.sql);
   await feedHistory(sql, lake, program, table);
 }
 
 /**
  * Runs a table's statements over the whole clean zone, some files at a time; the order does not matter.
  *
- * @param table its state tables exist and are empty
+ * @param table its state tables have what `build` left there, and the tables that it reads are as of the last commit
  */
-export async function feedHistory(
-  sql: Sql,
-  lake: Lake,
-  program: Program,
-  table: TableProgram,
-): Promise<void> {
-  const contracts = program.contracts.filter(({ contract }) => table.from.includes(contract.name));
+async function feedHistory(sql: Sql, lake: Lake, program: Program, table: TableProgram): Promise<void> {
+  const contracts = contractsOf(program, [table]);
   for (const contract of contracts) {
     const paths = await manifestPaths(sql, "clean", contract.contract.name);
     for (let at = 0; at < paths.length; at += filesAChunk) {
@@ -69,10 +68,9 @@ export async function feedHistory(
           other === contract
             ? await cleanHistory(sql, lake, contract, paths.slice(at, at + filesAChunk))
             : other.emptyClean;
-        await sql.run(`CREATE OR REPLACE TEMP VIEW ${ident(`fresh_${other.contract.name}`)} AS ${query}`);
+        await showFresh(sql, other.contract.name, query);
       }
-      await sql.run(table.events.sql);
-      for (const statement of table.merge) await sql.run(statement.sql);
+      await mergeTable(sql, table);
       failpoint("engine.open.table_part_fed");
     }
   }

@@ -104,8 +104,8 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
     emptyQuery(quarantineColumns),
     `SELECT source || '/' || writer || '/' || number || '/' || line AS id, * FROM ${read("quarantine")})`,
   );
-  for (const table of program.tables)
-    await sql.run(`CREATE VIEW db.main.${ident(table.name)} AS ${table.view}`);
+  for (const { name, sql: query } of program.tables.flatMap((table) => table.views))
+    await sql.run(`CREATE VIEW db.main.${ident(name)} AS ${query}`);
   return views;
 }
 

@@ -1,21 +1,27 @@
 import type { Contract } from "@weir/contract";
-import { createHash } from "node:crypto";
 import type { ContractModel } from "../model.ts";
-import type { ContractProgram, TableProgram } from "../program.ts";
-import type { TableSpec } from "../table.ts";
-import { tableModel } from "./events.ts";
+import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
+import type { ProjectSpec, TableSpec } from "../table.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
 import { idsStatement, rowsStatement, undecidedQuery } from "./rows.ts";
 import { sessionsProgram } from "./sessions.ts";
 
+/** What a table is compiled among. The declarations have been checked: what they name is there. */
+export interface TableScope {
+  readonly project: ProjectSpec;
+  model(contract: string): ContractModel;
+  /** The tables that it reads, compiled. */
+  readonly inputs: ReadonlyMap<string, TableProgram>;
+}
+
 /** An engine's SQL. */
 export interface Dialect {
   readonly name: string;
   readonly setup: readonly string[];
   contract(contract: Contract, model: ContractModel): ContractProgram;
-  table(name: string, spec: TableSpec, from: readonly ContractModel[]): TableProgram;
+  table(name: string, spec: TableSpec, scope: TableScope): TableParts;
 }
 
 export const duckdb: Dialect = {
@@ -33,14 +39,12 @@ export const duckdb: Dialect = {
     clean: cleanQuery(model),
     emptyClean: emptyCleanQuery(model),
   }),
-  table: (name, spec, from) => {
-    const model = tableModel(name, from, spec.by, spec.measures, spec.kind === "rollup");
-    const program =
-      spec.kind === "rollup" ? rollupProgram(model, spec.windowMs) : sessionsProgram(model, spec.gapMs);
-    const content = [program.create, program.merge, program.events, program.view];
-    return {
-      ...program,
-      hash: createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 32),
-    };
+  table: (name, spec, scope) => {
+    switch (spec.kind) {
+      case "sessions":
+        return sessionsProgram(name, spec, scope);
+      case "rollup":
+        return rollupProgram(name, spec, scope);
+    }
   },
 };

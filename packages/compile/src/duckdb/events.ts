@@ -1,8 +1,10 @@
 import { typeAt } from "../model.ts";
 import type { ContractModel } from "../model.ts";
 import type { FieldType } from "../field-type.ts";
-import type { Measure } from "../measure.ts";
+import type { Statement } from "../program.ts";
 import { ident, lines, text } from "../sql.ts";
+import type { RollupSpec, SessionsSpec } from "../table.ts";
+import type { TableScope } from "./dialect.ts";
 import { sqlType } from "./leaf.ts";
 import { measureSql } from "./measures.ts";
 import type { MeasureSql, StateColumn } from "./measures.ts";
@@ -27,6 +29,7 @@ export interface TableMeasure extends MeasureSql {
 export const stateTable = (name: string): string => `db.state.${ident(name)}`;
 export const eventsView = (name: string): string => ident(`events_${name}`);
 export const affectedTable = (name: string): string => ident(`affected_${name}`);
+export const changedTable = (name: string): string => ident(`changed_${name}`);
 export const removedTable = (contract: string): string => ident(`removed_${contract}`);
 
 export const stateColumns = (model: TableModel): StateColumn[] => model.measures.flatMap((m) => m.columns);
@@ -44,13 +47,15 @@ function pathSql(contract: ContractModel, path: string, type: FieldType | undefi
 export const firstType = (from: readonly ContractModel[], path: string): FieldType | undefined =>
   from.map((contract) => typeAt(contract, path)).find((type) => type !== undefined);
 
+/** @param distinctBeside see {@link measureSql} */
 export function tableModel(
   name: string,
-  from: readonly ContractModel[],
-  by: readonly string[],
-  measures: Readonly<Record<string, Measure>>,
+  spec: SessionsSpec | RollupSpec,
+  scope: TableScope,
   distinctBeside: boolean,
 ): TableModel {
+  const { by, measures } = spec;
+  const from = spec.from.map((contract) => scope.model(contract.name));
   return {
     name,
     from,
@@ -100,3 +105,27 @@ export function eventsQuery(model: TableModel, condition?: string): string {
 export const sameKeys = (columns: readonly string[], a: string, b: string): string =>
   columns.map((column) => `${a}.${ident(column)} IS NOT DISTINCT FROM ${b}.${ident(column)}`).join(" AND ") ||
   "TRUE";
+
+/**
+ * `changed_<table>`, empty.
+ *
+ * @param key the key columns as a SELECT list over `from`; no columns for a table of one row
+ */
+export const changedStatement = (name: string, key: readonly string[], from?: string): Statement => ({
+  name: `changed rows of ${name}`,
+  purpose: "Keys of rows that the batch adds, changes or removes",
+  sql: `CREATE OR REPLACE TEMP TABLE ${changedTable(name)} AS
+SELECT ${key.length === 0 ? "1 AS one" : key.join(", ")}${from === undefined ? "" : ` FROM ${from}`} LIMIT 0`,
+});
+
+/** Adds the keys in `from` to `changed_<table>`. */
+export const changedFrom = (
+  name: string,
+  key: readonly string[],
+  from: string,
+  purpose: string,
+): Statement => ({
+  name: `changed rows of ${name}`,
+  purpose,
+  sql: `INSERT INTO ${changedTable(name)} SELECT ${key.length === 0 ? "1" : key.map(ident).join(", ")} FROM ${from}`,
+});

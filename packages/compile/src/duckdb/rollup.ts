@@ -1,13 +1,18 @@
-import type { Statement, TableProgram } from "../program.ts";
+import type { Statement, TableParts } from "../program.ts";
 import { ident, lines } from "../sql.ts";
+import type { RollupSpec } from "../table.ts";
+import type { TableScope } from "./dialect.ts";
 import {
   affectedTable,
+  changedFrom,
+  changedStatement,
   eventsQuery,
   eventsView,
   removedTable,
   sameKeys,
   stateColumns,
   stateTable,
+  tableModel,
 } from "./events.ts";
 import type { TableModel } from "./events.ts";
 import { freshView } from "./rows.ts";
@@ -20,7 +25,9 @@ import { freshView } from "./rows.ts";
  * The joins on `window_start` let DuckDB skip the row groups of other windows: a batch costs by the windows it
  * touches, not by history.
  */
-export function rollupProgram(model: TableModel, windowMs: number | undefined): Omit<TableProgram, "hash"> {
+export function rollupProgram(name: string, spec: RollupSpec, scope: TableScope): TableParts {
+  const model = tableModel(name, spec, scope, true);
+  const { windowMs } = spec;
   const keys = model.by.map(({ column }) => column);
   const group = windowMs === undefined ? keys : [...keys, "window_start"];
   const columns = stateColumns(model);
@@ -73,16 +80,16 @@ WHEN MATCHED THEN UPDATE SET
 WHEN NOT MATCHED THEN INSERT (${[...grouped, ...columns.map(({ name }) => ident(name)), "_commit"].join(", ")})
   VALUES (${[...group.map((g) => `s.${ident(g)}`), ...columns.map(({ name }) => `s.${ident(name)}`), "getvariable('weir_commit')"].join(", ")})`,
     },
+    changedFrom(model.name, group, delta, "Groups of the batch"),
   ];
   const user = [...grouped, ...model.measures.map(({ name, value }) => `${value} AS ${ident(name)}`)];
   return {
-    name: model.name,
-    kind: "rollup",
-    from: model.from.map(({ name }) => name),
     stateTables: [model.name, ...distincts.map(({ name }) => beside(name))],
     create,
+    build: [],
     merge,
-    view: `SELECT ${user.join(", ")} FROM ${stateTable(model.name)}`,
+    changed: changedStatement(model.name, group.map(ident), stateTable(model.name)),
+    views: [{ name: model.name, sql: `SELECT ${user.join(", ")} FROM ${stateTable(model.name)}` }],
     key: group,
     events: {
       name: `events of ${model.name}`,
@@ -173,6 +180,7 @@ function retractStatements(
       purpose: "Groups that lose a record",
       sql: `CREATE OR REPLACE TEMP TABLE ${affected} AS SELECT DISTINCT ${selected.length === 0 ? "1 AS one" : selected.join(", ")} FROM (${removed})`,
     },
+    changedFrom(model.name, group, affected, "Groups that are dropped"),
     ...stateNames.map((name) => ({
       name: `drop affected groups of ${name}`,
       purpose: "They are computed anew from the clean zone",

@@ -1,13 +1,18 @@
-import type { Statement, TableProgram } from "../program.ts";
+import type { Statement, TableParts } from "../program.ts";
 import { ident, lines } from "../sql.ts";
+import type { SessionsSpec } from "../table.ts";
+import type { TableScope } from "./dialect.ts";
 import {
   affectedTable,
+  changedStatement,
+  changedTable,
   eventsQuery,
   eventsView,
   removedTable,
   sameKeys,
   stateColumns,
   stateTable,
+  tableModel,
 } from "./events.ts";
 import type { TableModel } from "./events.ts";
 import { freshView } from "./rows.ts";
@@ -25,12 +30,13 @@ import { freshView } from "./rows.ts";
  * Runs are numbered over RANGE frames: rows of equal time are peers and get the same number, in whatever order the
  * two sorts happen to put them.
  */
-export function sessionsProgram(model: TableModel, gapMs: number): Omit<TableProgram, "hash"> {
+export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableScope): TableParts {
+  const model = tableModel(name, spec, scope, false);
   const keys = model.by.map(({ column }) => column);
   const columns = stateColumns(model);
   const state = stateTable(model.name);
   const keyList = keys.map(ident).join(", ");
-  const id = `md5(to_json([${[`'${model.name}'`, ...keys.map((key) => `${ident(key)}::VARCHAR`), "_start::VARCHAR"].join(", ")}])::VARCHAR)`;
+  const id = sessionId(model);
   const user = [
     `${id} AS session_id`,
     ...keys.map(ident),
@@ -40,9 +46,6 @@ export function sessionsProgram(model: TableModel, gapMs: number): Omit<TablePro
     ...model.measures.map(({ name, value }) => `${value} AS ${ident(name)}`),
   ];
   return {
-    name: model.name,
-    kind: "sessions",
-    from: model.from.map(({ name }) => name),
     stateTables: [model.name],
     key: ["session_id"],
     create: [
@@ -61,8 +64,10 @@ export function sessionsProgram(model: TableModel, gapMs: number): Omit<TablePro
 )`,
       },
     ],
-    merge: mergeStatements(model, keyList, gapMs * 1000),
-    view: `SELECT ${user.join(", ")} FROM ${state}`,
+    build: [],
+    merge: mergeStatements(model, keyList, spec.gapMs * 1000),
+    changed: changedStatement(model.name, ["''::VARCHAR AS session_id"]),
+    views: [{ name: model.name, sql: `SELECT ${user.join(", ")} FROM ${state}` }],
     events: {
       name: `events of ${model.name}`,
       purpose: "The batch's records in the table's shape; without a key there is no session",
@@ -76,6 +81,11 @@ export function sessionsProgram(model: TableModel, gapMs: number): Omit<TablePro
 SELECT DISTINCT ${[...keys.map((key) => `t.${ident(key)}`), "t._start", "t._end"].join(", ")}
 FROM ${state} t JOIN (${removedEvents(model)}) r
 ON ${keys.map((key) => `t.${ident(key)} = r.${ident(key)}`).join(" AND ")} AND r._t BETWEEN t._start AND t._end`,
+      },
+      {
+        name: `changed sessions of ${model.name}`,
+        purpose: "Sessions that are dropped",
+        sql: `INSERT INTO ${changedTable(model.name)} SELECT ${id} FROM ${affectedTable(model.name)}`,
       },
       {
         name: `drop affected sessions of ${model.name}`,
@@ -96,6 +106,10 @@ ON ${keys.map((key) => `t.${ident(key)} = r.${ident(key)}`).join(" AND ")} AND r
   };
 }
 
+/** A session's id: a hash of the table, the key and the start. */
+const sessionId = ({ name, by }: TableModel): string =>
+  `md5(to_json([${[`'${name}'`, ...by.map(({ column }) => `${ident(column)}::VARCHAR`), "_start::VARCHAR"].join(", ")}])::VARCHAR)`;
+
 const keyed = (keys: readonly string[]): string =>
   keys.map((key) => `e.${ident(key)} IS NOT NULL`).join(" AND ");
 
@@ -107,12 +121,14 @@ const removedEvents = (model: TableModel): string =>
 
 function mergeStatements(model: TableModel, keys: string, gap: number): Statement[] {
   const columns = stateColumns(model);
+  const names = columns.map(({ name }) => ident(name));
   const state = stateTable(model.name);
   const [minis, touched] = [ident(`minis_${model.name}`), ident(`touched_${model.name}`)];
+  const joined = ident(`joined_${model.name}`);
+  const stored = [keys, "_start", "_end", "_records", ...names, "_commit"].join(", ");
   const low = `${model.name}_low`;
   const high = `${model.name}_high`;
   const sameKey = model.by.map(({ column }) => `m.${ident(column)} = t.${ident(column)}`).join(" AND ");
-  const names = columns.map(({ name }) => ident(name));
   const combined = columns.map(({ name, ofStates }) => `${ofStates} AS ${ident(name)}`);
   return [
     {
@@ -150,10 +166,10 @@ WHERE t._end >= getvariable('${low}') AND t._start <= getvariable('${high}') AND
       sql: `DELETE FROM ${state} WHERE rowid IN (SELECT _row FROM ${touched})`,
     },
     {
-      name: `merge ${model.name}`,
+      name: `join sessions of ${model.name}`,
       purpose: "Join neighbours that are at most the gap apart",
-      sql: `INSERT INTO ${state} (${[keys, "_start", "_end", "_records", ...names, "_commit"].join(", ")})
-SELECT ${lines([keys, "min(_start) AS _start", "max(_end) AS _end", "sum(_records)::BIGINT AS _records", ...combined, "getvariable('weir_commit')"])}
+      sql: `CREATE OR REPLACE TEMP TABLE ${joined} AS
+SELECT ${lines([keys, "min(_start) AS _start", "max(_end) AS _end", "sum(_records)::BIGINT AS _records", ...combined, "getvariable('weir_commit') AS _commit"])}
 FROM (
   SELECT *, sum(_opens) OVER (PARTITION BY ${keys} ORDER BY _start RANGE UNBOUNDED PRECEDING) AS _run
   FROM (
@@ -168,6 +184,17 @@ FROM (
   )
 )
 GROUP BY ${keys}, _run`,
+    },
+    {
+      name: `merge ${model.name}`,
+      purpose: "Put the sessions back",
+      sql: `INSERT INTO ${state} (${stored}) SELECT ${stored} FROM ${joined}`,
+    },
+    {
+      name: `changed sessions of ${model.name}`,
+      purpose: "Sessions that came, and those that were taken out",
+      sql: `INSERT INTO ${changedTable(model.name)}
+SELECT ${sessionId(model)} FROM ${joined} UNION SELECT ${sessionId(model)} FROM ${touched}`,
     },
   ];
 }

@@ -1,0 +1,11 @@
+import type { TableSpec } from "../table.ts";
+import type { TableKind } from "./checking.ts";
+import { rollupKind, sessionsKind } from "./measured.ts";
+
+const kinds: { readonly [K in TableSpec["kind"]]: TableKind<Extract<TableSpec, { kind: K }>> } = {
+  sessions: sessionsKind,
+  rollup: rollupKind,
+};
+
+/** What the compiler knows of the kind of a table; to be used with that table's spec only. */
+export const kindOf = (spec: TableSpec): TableKind => kinds[spec.kind];
