@@ -8,12 +8,12 @@ const maxDiscardMs = 5000;
 /** How long a connection whose bytes are no request stays half open behind its answer. */
 const lingerMs = 250;
 
-/** Answers with JSON. */
+/** Answers with JSON, unless the headers name another type. */
 export function answer(
   response: ServerResponse,
   status: number,
   headers: OutgoingHttpHeaders,
-  body: string,
+  body: string | Uint8Array,
 ): void {
   response.writeHead(status, {
     "content-type": "application/json; charset=utf-8",
@@ -29,7 +29,7 @@ export function statusOf(error: WeirError): number {
 }
 
 /**
- * Answers with an error as JSON: code, message, remedy. The rest of the request is discarded up to a bound and then cut off, because a
+ * Answers with an error as JSON (code, message, remedy), or as `body` with a content type in the headers. The rest of the request is discarded up to a bound and then cut off, because a
  * client that is still sending when its connection is reset may never read the answer.
  */
 export function refuse(
@@ -37,6 +37,7 @@ export function refuse(
   response: ServerResponse,
   error: WeirError,
   headers: OutgoingHttpHeaders = {},
+  body: string | Uint8Array = errorText(error),
 ): void {
   if (response.headersSent) {
     response.destroy();
@@ -53,18 +54,19 @@ export function refuse(
       ...(status === 503 && headers["retry-after"] === undefined ? { "retry-after": "1" } : {}),
       ...(waits ? { connection: "close" } : {}),
     },
-    errorText(error),
+    body,
   );
   if (!request.complete) discardRest(request);
 }
 
-/** `where` and the words of the log stay inside: they name directories. */
-function errorText({ code, message, remedy }: WeirError): string {
-  return JSON.stringify({
-    code,
-    message: code.startsWith("log_") ? errorCodes[code].meaning : message,
-    remedy,
-  });
+function errorText(error: WeirError): string {
+  const { code, remedy } = error;
+  return JSON.stringify({ code, message: shownMessage(error), remedy });
+}
+
+/** What a client may read: `where` and the words of the log stay inside, as they name directories. */
+export function shownMessage({ code, message }: WeirError): string {
+  return code.startsWith("log_") ? errorCodes[code].meaning : message;
 }
 
 function discardRest(request: IncomingMessage): void {

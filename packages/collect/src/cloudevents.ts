@@ -16,6 +16,7 @@ const attributeOrder = [...required, "subject", "time", "datacontenttype", "data
 /** The CloudEvents 1.0 HTTP protocol binding in its three content modes. Its record is made by the rules of docs/reference/http.md. */
 export const cloudevents: Protocol = {
   name: "cloudevents",
+  kind: "http",
   allowsEmpty: ({ name }) => name !== structuredType && name !== batchType,
   accepts({ name, isUtf8 }, headers) {
     if (name.startsWith("application/cloudevents"))

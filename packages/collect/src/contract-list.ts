@@ -1,12 +1,12 @@
 import { type Contract, describeContract } from "@weir/contract";
-import type { HttpSource } from "./source.ts";
+import type { PushSource } from "./source.ts";
 
 /** The answers of `/contracts`: what every source of the collector expects. Texts, since they never change. */
 export class ContractList {
   readonly all: string;
   readonly #byName = new Map<string, string>();
 
-  constructor(sources: Readonly<Record<string, HttpSource>>) {
+  constructor(sources: Readonly<Record<string, PushSource>>) {
     const listed = new Map<string, { contract: Contract; sources: string[] }>();
     for (const [source, { contracts }] of Object.entries(sources)) {
       for (const contract of contracts) {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import type { HttpSource } from "./source.ts";
+import type { PushSource } from "./source.ts";
 
 /** Seconds for which a browser may remember a preflight; Chromium's own maximum. */
 const maxAgeS = "7200";
@@ -12,7 +12,7 @@ const maxAgeS = "7200";
 export class Cors {
   readonly #all: ReadonlySet<string>;
 
-  constructor(sources: readonly HttpSource[]) {
+  constructor(sources: readonly PushSource[]) {
     this.#all = new Set(sources.flatMap((source) => source.cors.origins));
   }
 
@@ -38,6 +38,6 @@ export class Cors {
 }
 
 /** Whether a page of this origin may write to the source. What is sent without an origin is no page. */
-export function mayWrite({ cors }: HttpSource, origin: string | undefined): boolean {
+export function mayWrite({ cors }: PushSource, origin: string | undefined): boolean {
   return origin === undefined || cors.origins.includes("*") || cors.origins.includes(origin);
 }

@@ -30,6 +30,7 @@ export class EventSink implements RecordSink {
 /** `POST /v1/events`: one JSON object, an array of objects, or NDJSON. */
 export const events: Protocol = {
   name: "events",
+  kind: "http",
   allowsEmpty: () => false,
   accepts: ({ name, isUtf8 }) => isUtf8 && (jsonTypes.has(name) || lineTypes.has(name)),
   read({ mediaType, body, limits }, scanner, receipt) {

@@ -6,7 +6,7 @@ import type { ContractNames } from "./contract-names.ts";
 import { type Cors, mayWrite } from "./cors.ts";
 import { type CollectorLimits, TokenBucket } from "./limits.ts";
 import { type MediaType, mediaTypeOf } from "./media-type.ts";
-import { type Body, type Protocol, bodyOf, isBlank } from "./protocol.ts";
+import { type Body, type Protocol, type Reply, bodyOf, isBlank } from "./protocol.ts";
 import {
   ClientGone,
   type MemoryGauge,
@@ -17,7 +17,7 @@ import {
 } from "./receive-body.ts";
 import { Receipt } from "./receipt.ts";
 import { PADDING_BYTES, Scanner } from "./scan.ts";
-import type { HttpSource } from "./source.ts";
+import type { PushSource } from "./source.ts";
 import type { SourceWriter } from "./source-writer.ts";
 import type { Counters } from "./stats.ts";
 import { type WriteKeys, shownKey } from "./write-keys.ts";
@@ -25,7 +25,7 @@ import { type WriteKeys, shownKey } from "./write-keys.ts";
 /** A source, ready to receive. */
 export interface OpenSource {
   readonly name: string;
-  readonly declared: HttpSource;
+  readonly declared: PushSource;
   readonly names: ContractNames;
   readonly writer: SourceWriter;
   /** By write key; the key of requests that show none is empty. */
@@ -40,8 +40,8 @@ export interface KeyRate {
 /** What all requests of a collector share. */
 export interface IngestContext {
   readonly keys: WriteKeys<OpenSource>;
-  /** The only source, if it declares no write key: then requests need none. */
-  readonly keyless: OpenSource | undefined;
+  /** The only source of a kind, if it declares no write key: then requests need none. */
+  readonly keyless: ReadonlyMap<PushSource["kind"], OpenSource>;
   readonly cors: Cors;
   readonly limits: CollectorLimits;
   readonly gauge: MemoryGauge;
@@ -83,10 +83,13 @@ export class Ingest {
     const { counters, cors, onError, isClosing } = this.#context;
     const started = performance.now();
     const headers: OutgoingHttpHeaders = cors.headers(request.headers);
+    const { protocol } = target;
+    let status: number;
     try {
       const reply = await this.#take(request, response, target);
       if (isClosing()) headers["connection"] = "close";
-      answer(response, 202, headers, reply);
+      ({ status } = reply);
+      answer(response, status, { ...headers, "content-type": reply.contentType }, reply.body);
       failpoint("collect.request.answered");
     } catch (thrown) {
       if (thrown instanceof ClientGone) {
@@ -98,15 +101,16 @@ export class Ingest {
       counters.refusal(error.code);
       if (isClosing()) headers["connection"] = "close";
       if (error instanceof RateLimited) headers["retry-after"] = String(Math.ceil(error.waitMs / 1000));
-      refuse(request, response, error, headers);
-      counters.answered(target.protocol.name, statusOf(error), performance.now() - started);
-      return;
+      const told = protocol.refusal?.(error, mediaTypeOf(request.headers["content-type"]));
+      if (told !== undefined) headers["content-type"] = told.contentType;
+      refuse(request, response, error, headers, told?.body);
+      status = statusOf(error);
     }
-    counters.answered(target.protocol.name, 202, performance.now() - started);
+    counters.answered(protocol.name, status, performance.now() - started);
   }
 
   /** Everything up to the durable records; returns the reply. Throws what refuses the request. */
-  async #take(request: IncomingMessage, response: ServerResponse, target: Target): Promise<string> {
+  async #take(request: IncomingMessage, response: ServerResponse, target: Target): Promise<Reply> {
     const { gauge, limits } = this.#context;
     const { headers } = request;
     const key = shownKey(headers, target.query);
@@ -134,7 +138,7 @@ export class Ingest {
   }
 
   /** Reads a body that is whole, appends its records and gives its bytes back to the gauge. */
-  async #write(taken: Taken, chunks: readonly Buffer[], sentBytes: number): Promise<string> {
+  async #write(taken: Taken, chunks: readonly Buffer[], sentBytes: number): Promise<Reply> {
     const { counters, gauge } = this.#context;
     const size = this.#load(chunks);
     failpoint("collect.request.received");
@@ -143,7 +147,7 @@ export class Ingest {
       const receipt = this.#receipt;
       const { lines, unreadable } = receipt;
       const readable = lines.count - receipt.unreadableCount;
-      const reply = receipt.reply();
+      const reply = taken.target.protocol.reply?.(receipt, taken.mediaType) ?? accepted(receipt);
       failpoint("collect.request.read");
       await source.writer.append(lines.bytes, lines.lengths);
       failpoint("collect.request.durable");
@@ -166,8 +170,7 @@ export class Ingest {
     let { source, key } = taken;
     if (source === undefined) {
       key = protocol.keyIn?.(body);
-      source = key === undefined ? undefined : this.#context.keys.find(key);
-      if (source === undefined) throw invalidKey(key);
+      source = this.#sourceWith(key, protocol);
       admit(source, key, request);
     }
     const { headers } = request;
@@ -186,12 +189,20 @@ export class Ingest {
 
   /** The source that a key from outside the body belongs to; undefined if the body is to say. */
   #sourceOf(key: string | undefined, protocol: Protocol): OpenSource | undefined {
-    const { keyless, keys } = this.#context;
+    const keyless = this.#context.keyless.get(protocol.kind);
     if (keyless !== undefined) return keyless;
     if (key === undefined && protocol.keyIn !== undefined) return undefined;
-    const source = key === undefined ? undefined : keys.find(key);
+    return this.#sourceWith(key, protocol);
+  }
+
+  #sourceWith(key: string | undefined, protocol: Protocol): OpenSource {
+    const source = key === undefined ? undefined : this.#context.keys.find(key);
     if (source === undefined) throw invalidKey(key);
-    return source;
+    if (source.declared.kind === protocol.kind) return source;
+    throw new WeirError(
+      "invalid_write_key",
+      `The write key belongs to a source of kind ${source.declared.kind}, which takes no requests at this address.`,
+    );
   }
 
   /** Copies the body to where it has padding behind it. Returns its size. */
@@ -254,6 +265,10 @@ function rateOf({ declared, rates }: OpenSource, key: string | undefined): KeyRa
     rates.set(name, rate);
   }
   return rate;
+}
+
+function accepted(receipt: Receipt): Reply {
+  return { status: 202, contentType: "application/json; charset=utf-8", body: receipt.reply() };
 }
 
 class RateLimited extends WeirError {

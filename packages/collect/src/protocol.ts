@@ -1,13 +1,17 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { isUtf8 } from "node:buffer";
+import type { WeirError } from "@weir/contract";
 import type { SourceLimits } from "./limits.ts";
 import type { MediaType } from "./media-type.ts";
 import type { Receipt } from "./receipt.ts";
 import { type Scanner, skipSpace } from "./scan.ts";
+import type { PushSource } from "./source.ts";
 
 /** One way to send records. */
 export interface Protocol {
-  readonly name: "events" | "segment" | "cloudevents";
+  readonly name: "events" | "segment" | "cloudevents" | "otlp" | "log_lines";
+  /** Sources that take it. */
+  readonly kind: PushSource["kind"];
   /** Whether bodies of this media type are read at all. */
   accepts(mediaType: MediaType, headers: IncomingHttpHeaders): boolean;
   /** Whether a request of this media type says something without a body. */
@@ -16,6 +20,16 @@ export interface Protocol {
   keyIn?(body: Body): string | undefined;
   /** Reads all records of the request into the receipt. Whatever is wrong with a record is the record's, never the request's. */
   read(request: ProtocolRequest, scanner: Scanner, receipt: Receipt): void;
+  /** The answer once the records are durable, for protocols that have one of their own. */
+  reply?(receipt: Receipt, mediaType: MediaType): Reply;
+  /** The body that tells a client of this media type why its request was refused, likewise. */
+  refusal?(error: WeirError, mediaType: MediaType): Pick<Reply, "contentType" | "body">;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string | Uint8Array;
 }
 
 export interface ProtocolRequest {

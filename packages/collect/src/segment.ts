@@ -61,6 +61,7 @@ export const segmentEndpoints: readonly string[] = [...Object.keys(endpointKinds
 /** The Segment HTTP tracking API. Its record is made by the rules of docs/reference/http.md. */
 export const segment: Protocol = {
   name: "segment",
+  kind: "http",
   allowsEmpty: () => false,
   accepts: ({ name, isUtf8 }) => isUtf8 && jsonTypes.has(name),
   keyIn: (body) => readEnvelope(body).writeKey,

@@ -12,7 +12,7 @@ import { type Readiness, readinessOf } from "./readiness.ts";
 import { MemoryGauge } from "./receive-body.ts";
 import { neverBack, wallClockUs } from "./received-clock.ts";
 import { type Destinations, route } from "./routes.ts";
-import type { HttpSource } from "./source.ts";
+import type { PushSource } from "./source.ts";
 import { SourceWriter } from "./source-writer.ts";
 import { type CollectorStats, Counters } from "./stats.ts";
 import type { WebhookReceiver } from "./webhook-receiver.ts";
@@ -20,7 +20,7 @@ import { type OpenWebhook, Webhooks } from "./webhooks.ts";
 import { WriteKeys } from "./write-keys.ts";
 
 export interface CollectorOptions {
-  readonly sources: Readonly<Record<string, HttpSource>>;
+  readonly sources: Readonly<Record<string, PushSource>>;
   /** By source: what receives the calls of its provider at `/v1/webhooks/<source>`. */
   readonly webhooks?: Readonly<Record<string, WebhookReceiver>>;
   readonly store: LogStore;
@@ -61,8 +61,8 @@ const slowCheckMs = 1000;
  * Starts a collector: an HTTP server that writes what clients send it into the log, and answers 202 when it is durable there.
  * Its addresses, and what each answers to which input, are in docs/reference/http.md.
  *
- * A source without write keys accepts requests that show none (or any), but only if it is the only source: that is for local
- * development.
+ * A source without write keys accepts requests that show none (or any), but only if it is the only source of its kind: that is
+ * for local development.
  *
  * @throws WeirError `invalid_source` if sources contradict each other; what `LogStore.openWriter` throws; `port_in_use`,
  *   `address_unavailable`. Then nothing stays open.
@@ -87,13 +87,13 @@ export async function createCollector(options: CollectorOptions): Promise<Collec
 
 function checkKeys(sources: CollectorOptions["sources"]): void {
   const entries = Object.entries(sources);
-  if (entries.length < 2) return;
-  for (const [name, { writeKeys }] of entries) {
-    if (writeKeys.length > 0) continue;
+  for (const [name, { kind, writeKeys }] of entries) {
+    const alike = entries.filter(([, other]) => other.kind === kind);
+    if (writeKeys.length > 0 || alike.length < 2) continue;
     throw new WeirError(
       "invalid_source",
-      `Source ${name} has no write key, and there are other sources: its records could not be told from theirs.`,
-      { where: `source ${name}`, remedy: "Give every http source a write key of its own." },
+      `Source ${name} has no write key, and there are other ${kind} sources: its records could not be told from theirs.`,
+      { where: `source ${name}`, remedy: `Give every ${kind} source a write key of its own.` },
     );
   }
 }
@@ -148,7 +148,6 @@ class CollectorServer implements Collector {
     this.#opened = [...sources, ...webhooks];
     this.#gauge = new MemoryGauge(limits.inFlightBytes);
     const cors = new Cors(Object.values(options.sources));
-    const [first] = sources;
     const shared = {
       limits,
       gauge: this.#gauge,
@@ -157,7 +156,11 @@ class CollectorServer implements Collector {
       isClosing: () => this.#closing !== undefined,
       onError: options.onError ?? (() => {}),
     };
-    const keyless = first?.declared.writeKeys.length === 0 ? first : undefined;
+    const keyless = new Map(
+      sources
+        .filter(({ declared }) => declared.writeKeys.length === 0)
+        .map((source) => [source.declared.kind, source]),
+    );
     this.#server = this.#createServer({
       ingest: new Ingest({ ...shared, keys, keyless, cors }),
       webhooks: new Webhooks(webhooks, shared),

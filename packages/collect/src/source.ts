@@ -11,13 +11,19 @@ export interface HttpSourceOptions {
   readonly limits?: Partial<SourceLimits>;
 }
 
-/** A push source, declared. Plain data. */
-export interface HttpSource {
-  readonly kind: "http";
+/** A source whose records are sent to the collector, declared. Plain data. */
+export interface PushSource {
+  /** Which addresses it takes records at. */
+  readonly kind: "http" | "logs";
   readonly contracts: readonly Contract[];
   readonly writeKeys: readonly string[];
   readonly cors: { readonly origins: readonly string[] };
   readonly limits: SourceLimits;
+}
+
+/** A source of records of any contract. */
+export interface HttpSource extends PushSource {
+  readonly kind: "http";
 }
 
 /**
@@ -28,8 +34,7 @@ export interface HttpSource {
  */
 export function http(options: HttpSourceOptions): HttpSource {
   const { contracts, writeKeys = [], cors = { origins: ["*"] } } = options;
-  for (const key of writeKeys) checkWriteKey(key);
-  if (new Set(writeKeys).size < writeKeys.length) throw invalid("A write key is listed twice.");
+  checkWriteKeys(writeKeys, "http source");
   for (const origin of cors.origins) checkOrigin(origin);
   checkNames(contracts);
   return {
@@ -41,11 +46,20 @@ export function http(options: HttpSourceOptions): HttpSource {
   };
 }
 
-/** A key is also the user name of Basic authentication (RFC 7617), which must not hold a colon. */
-function checkWriteKey(key: string): void {
-  if (typeof key !== "string" || !/^[\x21-\x39\x3b-\x7e]{1,256}$/.test(key)) {
-    throw invalid("A write key must be 1 to 256 printable ASCII characters without spaces and colons.");
+/**
+ * A key is also the user name of Basic authentication (RFC 7617), which must not hold a colon.
+ *
+ * @throws WeirError `invalid_source`
+ */
+export function checkWriteKeys(keys: readonly string[], where: string): void {
+  for (const key of keys) {
+    if (typeof key === "string" && /^[\x21-\x39\x3b-\x7e]{1,256}$/.test(key)) continue;
+    throw invalid(
+      "A write key must be 1 to 256 printable ASCII characters without spaces and colons.",
+      where,
+    );
   }
+  if (new Set(keys).size < keys.length) throw invalid("A write key is listed twice.", where);
 }
 
 function checkOrigin(origin: string): void {
@@ -72,6 +86,6 @@ function checkNames(contracts: readonly Contract[]): void {
   }
 }
 
-function invalid(message: string): WeirError {
-  return new WeirError("invalid_source", message, { where: "http source" });
+function invalid(message: string, where = "http source"): WeirError {
+  return new WeirError("invalid_source", message, { where });
 }
