@@ -360,6 +360,33 @@ export const errorCodes = {
     meaning: "The query ran longer than it may.",
     remedy: "Ask for less, or allow more time.",
   },
+  lookup_invalid: {
+    status: 400,
+    meaning:
+      "A lookup names a column by which the table's rows cannot be found, a value that its column cannot have, or no rows at all.",
+    remedy:
+      "The message names the table's key columns and their types; docs/guide/serving.md has every form.",
+  },
+  commit_not_reached: {
+    status: 504,
+    meaning: "The engine has not committed within the time given what the lookup asked to see.",
+    remedy:
+      "Ask again later, without minCommit, or with a longer timeoutMs; weir status shows the last commit.",
+  },
+  changes_gone: {
+    status: 410,
+    meaning: "The changes after this commit are not kept any more, or the table was built anew since.",
+    remedy: "Read the table again (since=0 gives all of its rows), then follow it from there.",
+  },
+  reader_too_slow: {
+    meaning: "A reader of changes took nothing for too long, and was cut off.",
+    remedy: "Connect again with the last event's id: nothing is left out.",
+  },
+  too_many_streams: {
+    status: 503,
+    meaning: "As many readers follow changes as the engine serves at a time.",
+    remedy: "Close some, or let one reader pass the changes on.",
+  },
 
   // Capture
   capture_cursor_unreadable: {
