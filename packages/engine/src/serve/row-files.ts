@@ -136,8 +136,7 @@ export class RowFiles {
     for (let offset = 0; offset < segment.bytes;) {
       const header = Buffer.allocUnsafe(headerBytes);
       readWhole(segment, header, offset);
-      const length =
-        headerBytes + header.readUInt32LE(0) + header.readUInt32LE(4) + header.readUInt32LE(8);
+      const length = headerBytes + header.readUInt32LE(0) + header.readUInt32LE(4) + header.readUInt32LE(8);
       const place = { segment: number, offset, length };
       yield { place, record: this.read(place) };
       offset += length;
@@ -196,8 +195,7 @@ function recordOf(bytes: Buffer, from: number): RowRecord {
 }
 
 function writeWhole(file: number, bytes: Buffer, length: number, position: number): void {
-  for (let done = 0; done < length;)
-    done += writeSync(file, bytes, done, length - done, position + done);
+  for (let done = 0; done < length;) done += writeSync(file, bytes, done, length - done, position + done);
 }
 
 function readWhole(segment: Segment, bytes: Buffer, position: number): void {

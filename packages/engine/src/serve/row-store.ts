@@ -23,7 +23,9 @@ export interface RowStoreOptions {
 }
 
 /** Words of an entry. */
-const [hashWord, segmentWord, offsetWord, lengthWord, groupWord, nextWord, beforeWord] = [0, 1, 2, 3, 4, 5, 6];
+const [hashWord, segmentWord, offsetWord, lengthWord, groupWord, nextWord, beforeWord] = [
+  0, 1, 2, 3, 4, 5, 6,
+];
 const chunkBits = 14;
 const chunkEntries = 1 << chunkBits;
 /** In `next` and `before`: entry numbers count from 1 there. */
