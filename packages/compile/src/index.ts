@@ -1,10 +1,27 @@
 export { compileProject } from "./compile.ts";
 export { explainProgram } from "./program.ts";
-export type { ContractProgram, Program, Statement, TableParts, TableProgram, TableView } from "./program.ts";
+export type {
+  ContractProgram,
+  Program,
+  Statement,
+  TableParts,
+  TableProgram,
+  TableView,
+  UserSql,
+} from "./program.ts";
 export { rollup, sessions } from "./builders.ts";
+export { derive } from "./derive-builder.ts";
+export type { KeyMapping } from "./derive-builder.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
-export type { ProjectSpec, RollupSpec, SessionsSpec, SourceContracts, TableSpec } from "./table.ts";
+export type {
+  DeriveSpec,
+  ProjectSpec,
+  RollupSpec,
+  SessionsSpec,
+  SourceContracts,
+  TableSpec,
+} from "./table.ts";
 export { keepsValues } from "./column-type.ts";
 export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";

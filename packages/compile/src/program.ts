@@ -60,6 +60,23 @@ export interface TableParts {
   readonly views: readonly TableView[];
   /** The columns of the first view that name a row. */
   readonly key: readonly string[];
+  /** A query of what an operator should know of the table's content: one text a row, as `concern`. */
+  readonly concerns?: string;
+  /** SQL of the user's in the statements above, which only a database can check. */
+  readonly userSql?: UserSql;
+}
+
+/** SQL that a user wrote: one SELECT that reads its inputs and is a function of the set of their rows. */
+export interface UserSql {
+  readonly text: string;
+  /** Columns that it must give. */
+  readonly key: readonly string[];
+  /** What it may read: a name, the query behind it, and columns that this must have. */
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly view: string;
+    readonly columns: readonly string[];
+  }[];
 }
 
 export interface TableView {

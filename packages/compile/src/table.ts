@@ -19,7 +19,26 @@ export interface RollupSpec {
   readonly measures: Readonly<Record<string, Measure>>;
 }
 
-export type TableSpec = SessionsSpec | RollupSpec;
+/** A query over other tables, computed anew for the keys whose rows changed. */
+export interface DeriveSpec {
+  readonly kind: "derive";
+  /** Tables by the names that the query has for them. */
+  readonly from: Readonly<Record<string, string>>;
+  /** Columns of the query that name a row. */
+  readonly key: readonly string[];
+  /** For each name in `from`, how its rows tell which derived key they belong to. */
+  readonly keys: Readonly<Record<string, DeriveMapping>>;
+  /** One SELECT. */
+  readonly sql: string;
+}
+
+export type DeriveMapping =
+  /** Columns of the derived key, and the input's columns that carry them. */
+  | { readonly columns: Readonly<Record<string, string>>; readonly via?: never }
+  /** Through the rows of another input: its columns, and the input's columns that they equal. */
+  | { readonly via: string; readonly on: Readonly<Record<string, string>> };
+
+export type TableSpec = SessionsSpec | RollupSpec | DeriveSpec;
 
 /** A source as the compiler sees it: what it may bring. */
 export interface SourceContracts {

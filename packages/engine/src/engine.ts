@@ -3,6 +3,7 @@ import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
+import { checkProgram } from "./check-program.ts";
 import { commitBatch } from "./commit.ts";
 import { Compaction } from "./compact.ts";
 import type { Committed } from "./commit.ts";
@@ -126,7 +127,7 @@ export class Engine {
   /**
    * Opens the state, brings its tables in line with the program and finds unfinished batches. Nothing runs yet.
    *
-   * @throws WeirError `engine_locked`, `contract_changed`, `state_unreadable`, `state_version`, `state_corrupt`, `state_disk_full`, `segment_missing`,
+   * @throws WeirError `project_invalid` for SQL that is wrong, `engine_locked`, `contract_changed`, `state_unreadable`, `state_version`, `state_corrupt`, `state_disk_full`, `segment_missing`,
    * `segment_corrupt`
    * @param internals for tests only
    */
@@ -139,6 +140,7 @@ export class Engine {
   }
 
   static async #open(options: EngineOptions, settings: ResolvedSettings): Promise<Engine> {
+    await checkProgram(options.program);
     const state = join(options.dataDir, "state");
     const lake = Lake.open(join(options.dataDir, "lake"));
     const database = await Database.open(join(state, "weir.duckdb"), join(state, "tmp"), settings);

@@ -7,3 +7,4 @@ export type { QueryOptions, QueryResult } from "./query.ts";
 export type { QuarantineFilter, QuarantinedRecord } from "./quarantine.ts";
 export type { Check, VerifyReport } from "./verify.ts";
 export type { JsonValue } from "./database.ts";
+export { checkProgram } from "./check-program.ts";

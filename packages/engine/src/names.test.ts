@@ -1,5 +1,5 @@
 import { avg, compileProject, distinct, last, rollup, sessions, sum } from "@weir/compile";
-import type { Measure, TableSpec } from "@weir/compile";
+import type { Measure, RollupSpec, SessionsSpec } from "@weir/compile";
 import { Type, contract, timestamp } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import { outcomeOf } from "@weir/testkit";
@@ -41,7 +41,7 @@ test("fields and measures may have any name", { timeout: 120_000 }, async () => 
 
 async function compareNames(from: number, to: number): Promise<void> {
   const own = contracts.slice(from, to);
-  const tables: Record<string, TableSpec> = {};
+  const tables: Record<string, RollupSpec | SessionsSpec> = {};
   for (const [i, one] of own.entries()) {
     const name = names[from + i] ?? "";
     const measured = {

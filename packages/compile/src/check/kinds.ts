@@ -1,10 +1,12 @@
 import type { TableSpec } from "../table.ts";
 import type { TableKind } from "./checking.ts";
+import { deriveKind } from "./derive.ts";
 import { rollupKind, sessionsKind } from "./measured.ts";
 
 const kinds: { readonly [K in TableSpec["kind"]]: TableKind<Extract<TableSpec, { kind: K }>> } = {
   sessions: sessionsKind,
   rollup: rollupKind,
+  derive: deriveKind,
 };
 
 /** What the compiler knows of the kind of a table; to be used with that table's spec only. */

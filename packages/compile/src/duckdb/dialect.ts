@@ -2,6 +2,7 @@ import type { Contract } from "@weir/contract";
 import type { ContractModel } from "../model.ts";
 import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
 import type { ProjectSpec, TableSpec } from "../table.ts";
+import { deriveProgram } from "./derive.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
@@ -45,6 +46,8 @@ export const duckdb: Dialect = {
         return sessionsProgram(name, spec, scope);
       case "rollup":
         return rollupProgram(name, spec, scope);
+      case "derive":
+        return deriveProgram(name, spec, scope);
     }
   },
 };

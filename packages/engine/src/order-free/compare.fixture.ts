@@ -1,6 +1,6 @@
 /** Runs sets of records through an engine in some arrangement, and tells where its tables differ from the oracle's. */
 import { ident } from "@weir/compile";
-import type { Program, TableSpec } from "@weir/compile";
+import type { Program, RollupSpec, SessionsSpec } from "@weir/compile";
 import { outcomeOf, tableRows, unscaled } from "@weir/testkit";
 import type { CleanRecord, OracleRow, Outcome, Received, Scalar } from "@weir/testkit";
 import { expect } from "vitest";
@@ -171,7 +171,7 @@ export const withoutSessionIds = (rows: readonly string[]): string[] =>
   rows.map((row) => row.replace(/session_id="\w*" /, "")).toSorted();
 
 /** The rows of a table that the oracle states, in the form of `tableTexts` without session ids. */
-export const oracleTexts = (table: TableSpec, clean: readonly CleanRecord[]): string[] =>
+export const oracleTexts = (table: SessionsSpec | RollupSpec, clean: readonly CleanRecord[]): string[] =>
   tableRows(table, clean).map(rowText).toSorted();
 
 function rowText(row: OracleRow): string {

@@ -12,7 +12,7 @@ import {
   sessions,
   sum,
 } from "@weir/compile";
-import type { Measure, Program, TableSpec } from "@weir/compile";
+import type { Measure, Program, RollupSpec, SessionsSpec } from "@weir/compile";
 import { Type, contract, date, decimal, nullable, timestamp } from "@weir/contract";
 
 export const gapMs = 30_000;
@@ -85,7 +85,7 @@ const extremes = (field: string): Record<string, Measure> => ({
 });
 
 /** Every measure is in a session table, in a rollup with windows and in one without; and every kind of field in each. */
-export const tables: Record<string, TableSpec> = {
+export const tables: Record<string, SessionsSpec | RollupSpec> = {
   visits: sessions({
     from: View,
     by: "visitor",
