@@ -14,13 +14,16 @@ export interface CompiledProject extends LoadedProject {
 /**
  * Loads and compiles a project file.
  *
- * @throws WeirError as `loadProject` does, and `project_invalid` with every problem of the declarations, one a line
+ * @throws WeirError as `loadProject` does, and `project_invalid` with every problem of the declarations and of the SQL in
+ * them, one a line
  */
 export async function loadCompiled(file: string): Promise<CompiledProject> {
   const loaded = await loadProject(file);
   try {
     checkSources(loaded.project);
-    return { ...loaded, program: compileProject(loaded.project) };
+    const program = compileProject(loaded.project);
+    await checkSql(program);
+    return { ...loaded, program };
   } catch (error) {
     if (!isWeirError(error)) throw error;
     throw new WeirError(error.code, error.message, {
@@ -29,4 +32,11 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
       cause: error,
     });
   }
+}
+
+/** What only a database can check. Most projects have none of it, and loading the database takes as long as all the rest. */
+async function checkSql(program: Program): Promise<void> {
+  if (program.tables.every(({ userSql }) => userSql === undefined)) return;
+  const { checkProgram } = await import("@weir/engine");
+  await checkProgram(program);
 }

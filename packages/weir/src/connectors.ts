@@ -1,6 +1,6 @@
 import { WeirError } from "@weir/contract";
-import type { Capture } from "@weir/capture";
-import type { Collector, CollectorOptions, HttpSource } from "@weir/collect";
+import type { Capture, StripeSource } from "@weir/capture";
+import type { Collector, CollectorOptions, PushSource, WebhookReceiver } from "@weir/collect";
 import type { Project } from "./project.ts";
 
 type Source = Project["sources"][string];
@@ -13,60 +13,96 @@ interface PullPlace {
   readonly stateDir: string;
 }
 
+/** How sources of a kind are run. */
+interface Kind {
+  /** Clients send it records over HTTP. */
+  readonly pushed?: boolean;
+  /** A provider calls its address; gives what reads the calls, or undefined where the declaration asks for none. */
+  webhook?(declared: never, source: string): Promise<WebhookReceiver | undefined>;
+  /** Whether a process of its own captures it. */
+  pulled?(declared: never): boolean;
+  capture?(declared: never, place: CapturePlace): Promise<Capture>;
+}
+
+/** What a connector that pulls may need besides its declaration. */
+interface CapturePlace {
+  readonly source: string;
+  /** A directory of the source's own, made when it is needed. */
+  readonly stateDir: string;
+  /** Paths in the declaration are relative to this directory, that of the project file. */
+  readonly baseDir: string;
+}
+
 /**
- * The one place that knows the connectors: how a source of each kind is run. A connector is loaded when a project uses
- * it, so that nobody pays for, or installs, what they do not use.
+ * The one place that knows the connectors. A connector is loaded when a project uses it, so that nobody pays for, or
+ * installs, what they do not use.
  */
-const pushKinds = {
-  http: async (sources: Readonly<Record<string, HttpSource>>, options: Omit<CollectorOptions, "sources">) =>
-    await (await import("@weir/collect")).createCollector({ ...options, sources }),
+const kinds: Readonly<Record<string, Kind>> = {
+  http: { pushed: true },
+  logs: { pushed: true },
+  stripe: {
+    webhook: async (declared: StripeSource, source) => {
+      const { stripeWebhook } = await import("@weir/capture/stripe");
+      return declared.webhookSecrets.length > 0 ? stripeWebhook(source, declared) : undefined;
+    },
+    pulled: (declared: StripeSource) => declared.apiKey !== undefined && declared.reconcileMs !== undefined,
+    capture: async (declared: StripeSource) => {
+      const { createStripeCapture } = await import("@weir/capture/stripe");
+      return createStripeCapture(declared);
+    },
+  },
 };
 
-const pullKinds: Readonly<Record<string, (declared: never, place: PullPlace) => Promise<Capture>>> = {};
-
 /**
- * Starts collecting for every push source of a project.
+ * Starts collecting for every source of a project that is sent to Weir.
  *
- * @throws WeirError `project_invalid` for a source of an unknown kind, and what the connector throws
+ * @throws WeirError `project_invalid` for a source of an unknown kind, and what the connectors throw
  */
 export async function startPushSources(
   project: Project,
-  options: Omit<CollectorOptions, "sources">,
+  options: Omit<CollectorOptions, "sources" | "webhooks">,
 ): Promise<Collector> {
   checkSources(project);
-  const http: Record<string, HttpSource> = {};
-  for (const [name, source] of Object.entries(project.sources))
-    if (kindOf(source) === "http") http[name] = source as HttpSource;
-  return await pushKinds.http(http, options);
+  const sources: Record<string, PushSource> = {};
+  const webhooks: Record<string, WebhookReceiver> = {};
+  for (const [name, source] of Object.entries(project.sources)) {
+    const kind = kinds[kindOf(source)];
+    if (kind?.pushed === true) sources[name] = source as PushSource;
+    const webhook = await kind?.webhook?.(source as never, name);
+    if (webhook !== undefined) webhooks[name] = webhook;
+  }
+  const { createCollector } = await import("@weir/collect");
+  return await createCollector({ ...options, sources, webhooks });
 }
 
 /** Whether a process of its own captures the source. */
-export const isPulled = (source: Source): boolean => Object.hasOwn(pullKinds, kindOf(source));
+export const isPulled = (source: Source): boolean =>
+  kinds[kindOf(source)]?.pulled?.(source as never) ?? false;
 
 /**
  * The capture of a pull source, not yet started.
  *
  * @throws WeirError `project_invalid` when the project has no such source, and what the connector throws
  */
-export async function createCapture(project: Project, source: string, stateDir: string): Promise<Capture> {
+export async function createCapture(project: Project, place: CapturePlace): Promise<Capture> {
+  const { source } = place;
   const declared = project.sources[source];
-  const create = declared === undefined ? undefined : pullKinds[kindOf(declared)];
-  if (create === undefined) {
-    throw new WeirError("project_invalid", `There is no source ${source} that is captured.`, {
-      where: `source ${source}`,
-    });
-  }
-  return await create(declared as never, { source, stateDir });
+  const capture =
+    declared === undefined ? undefined : await kinds[kindOf(declared)]?.capture?.(declared as never, place);
+  if (capture !== undefined) return capture;
+  throw new WeirError("project_invalid", `There is no source ${source} that is captured.`, {
+    where: `source ${source}`,
+  });
 }
 
 /** @throws WeirError `project_invalid` unless every source is of a kind that this version runs */
 export function checkSources(project: Project): void {
-  const kinds = [...Object.keys(pushKinds), ...Object.keys(pullKinds)];
+  const known = Object.keys(kinds);
   for (const [name, source] of Object.entries(project.sources)) {
-    if (kinds.includes(kindOf(source))) continue;
+    if (known.includes(kindOf(source))) continue;
     throw new WeirError("project_invalid", `Source ${name} is of no kind that Weir knows.`, {
       where: `source ${name}`,
-      remedy: `Declare it with one of: ${kinds.join("(), ")}().`,
+      remedy: `Declare it with one of: ${known.join("(), ")}().`,
     });
   }
 }

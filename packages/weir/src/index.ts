@@ -14,10 +14,12 @@ export {
   validator,
 } from "@weir/contract";
 export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
-export { http } from "@weir/collect";
-export type { HttpSource, HttpSourceOptions, SourceLimits } from "@weir/collect";
-export { avg, count, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
+export { stripe } from "@weir/capture";
+export type { StripeOptions, StripeSource } from "@weir/capture";
+export { http, logs } from "@weir/collect";
+export type { HttpSource, HttpSourceOptions, LogSource, LogSourceOptions, SourceLimits } from "@weir/collect";
+export { avg, count, derive, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
 export type { EngineSettings } from "@weir/engine";
-export type { Measure, RollupSpec, SessionsSpec, TableSpec } from "@weir/compile";
+export type { DeriveSpec, KeyMapping, Measure, RollupSpec, SessionsSpec, TableSpec } from "@weir/compile";
 export { defineProject, env } from "./project.ts";
 export type { Project, ProjectOptions } from "./project.ts";

@@ -45,6 +45,28 @@ describe("weir check", () => {
       error: { code: "project_invalid", where: "weir.config.ts" },
     });
   });
+
+  test("SQL in a project is checked against empty tables: the table, and DuckDB's message", async () => {
+    const derived = (sql: string): string =>
+      smallProject
+        .replace("defineProject,", "defineProject, derive,")
+        .replace(
+          "tables: {",
+          `tables: { pages: derive({ from: { c: "clicks" }, key: "page", keys: { c: "page" }, sql: "${sql}" }), `,
+        );
+    sandbox = new Sandbox({ "weir.config.ts": derived("SELECT page, clicks FROM c") });
+    expect(await sandbox.json(["check"])).toMatchObject({ code: 0 });
+    sandbox.write({ "weir.config.ts": derived("SELECT page, nowhere FROM c") });
+    const human = await sandbox.run(["check"]);
+    expect(human).toMatchObject({ code: 3, stdout: "" });
+    expect(human.stderr).toContain(
+      'error project_invalid: table pages: its SQL is wrong: Binder Error: Referenced column "nowhere"',
+    );
+    expect(human.stderr).toContain("where: weir.config.ts");
+    const up = await sandbox.run(["up", "--port", "0"]);
+    expect(up.code).toBe(3);
+    expect(up.stderr).toContain('"nowhere" not found');
+  });
 });
 
 test("weir plan prints SQL that names the tables", async () => {

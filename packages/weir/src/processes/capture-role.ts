@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runCapture } from "@weir/capture";
 import type { CaptureStatus } from "@weir/capture";
 import { WeirError } from "@weir/contract";
@@ -19,7 +19,11 @@ export async function startCapture(settings: CaptureSettings, context: RoleConte
   const { logger, send } = context;
   const { source, dataDir } = settings;
   const { project } = await loadProject(settings.projectFile);
-  const capture = await createCapture(project, source, join(dataDir, "capture", source));
+  const capture = await createCapture(project, {
+    source,
+    stateDir: join(dataDir, "capture", source),
+    baseDir: dirname(settings.projectFile),
+  });
   const store = directoryStore(join(dataDir, "log"), {
     onEvent: (event) => logger.log("warn", `${event.source}/${event.writer}: ${event.message}`, { event }),
   });
