@@ -34,6 +34,17 @@ export function membersOf(text: string): Member[] {
   return members;
 }
 
+/** The elements of a minified, valid JSON array, in order. */
+export function elementsOf(text: string): string[] {
+  const elements: string[] = [];
+  for (let at = 1; at < text.length - 1;) {
+    const end = valueEnd(text, at);
+    elements.push(text.slice(at, end));
+    at = end + 1;
+  }
+  return elements;
+}
+
 /** The string of a JSON text in latin1, or undefined if it is another kind of value. */
 export function stringOf(value: string | undefined): string | undefined {
   return value !== undefined && value.startsWith('"') ? unescaped(value) : undefined;
@@ -66,7 +77,7 @@ function isEscaped(text: string, at: number): boolean {
   return (at - before) % 2 === 1;
 }
 
-/** The position after the value at `at`: of the comma or brace that follows it. */
+/** The position after the value at `at`: of the comma, brace or bracket that follows it. */
 function valueEnd(text: string, at: number): number {
   let depth = 0;
   for (;;) {
@@ -75,7 +86,7 @@ function valueEnd(text: string, at: number): number {
       at = stringEnd(text, at);
       continue;
     }
-    if (depth === 0 && (unit === 0x2c || unit === 0x7d)) return at;
+    if (depth === 0 && (unit === 0x2c || unit === 0x7d || unit === 0x5d)) return at;
     if (unit === 0x7b || unit === 0x5b) depth++;
     else if (unit === 0x7d || unit === 0x5d) depth--;
     at++;

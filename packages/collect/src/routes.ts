@@ -7,6 +7,8 @@ import type { Cors } from "./cors.ts";
 import { proxyToEngine } from "./engine-proxy.ts";
 import { events } from "./events.ts";
 import type { Ingest } from "./ingest.ts";
+import { logLines } from "./log-lines.ts";
+import { otlp } from "./otlp.ts";
 import type { Protocol } from "./protocol.ts";
 import type { Readiness } from "./readiness.ts";
 import { segment, segmentEndpoints } from "./segment.ts";
@@ -26,6 +28,8 @@ export interface Destinations {
 const endpoints = new Map<string, Protocol>([
   ["events", events],
   ["cloudevents", cloudevents],
+  ["logs", otlp],
+  ["logs/ndjson", logLines],
   ...segmentEndpoints.map((endpoint): [string, Protocol] => [endpoint, segment]),
 ]);
 /** Followed by the name of a source. */

@@ -81,6 +81,13 @@ export const errorCodes = {
     meaning: "The request has no body, or only white space.",
     remedy: "Send one JSON object, an array of objects, or one object a line (application/x-ndjson).",
   },
+  invalid_otlp: {
+    status: 400,
+    meaning:
+      "The body is no ExportLogsServiceRequest of OTLP, or so broken that its records cannot be told apart.",
+    remedy:
+      "Send OTLP/HTTP logs, in protobuf or JSON as the Content-Type says; traces and metrics are not taken.",
+  },
   invalid_encoding: {
     status: 400,
     meaning: "The body cannot be decompressed as its Content-Encoding says.",
