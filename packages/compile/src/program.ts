@@ -60,6 +60,16 @@ export interface TableParts {
   readonly views: readonly TableView[];
   /** The columns of the first view that name a row. */
   readonly key: readonly string[];
+  /**
+   * The first view's rows with one column more, `_commit`: the commit that last changed the row. Of every key that a batch
+   * leaves in `changed_<table>`, the row has the batch's commit here, or is gone. Without it nobody can follow the
+   * table's changes.
+   */
+  readonly stamped?: string;
+  /** Columns of the first view by which its rows are found together and sorted; `key` where there are none. */
+  readonly order?: readonly string[];
+  /** The column of the first view with a row's event time. */
+  readonly time?: string;
   /** A query of what an operator should know of the table's content: one text a row, as `concern`. */
   readonly concerns?: string;
   /** SQL of the user's in the statements above, which only a database can check. */

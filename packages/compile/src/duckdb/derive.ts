@@ -75,6 +75,7 @@ WHERE EXISTS (SELECT 1 FROM (${directKeys(inputs, unit)}) _a WHERE ${sameKeys(un
     retract: [],
     views: [{ name, sql: `SELECT * EXCLUDE (_commit) FROM ${state}` }],
     key: spec.key,
+    stamped: `SELECT * FROM ${state}`,
     userSql: {
       text: spec.sql,
       key: spec.key,

@@ -91,6 +91,8 @@ WHEN NOT MATCHED THEN INSERT (${[...grouped, ...columns.map(({ name }) => ident(
     changed: changedStatement(model.name, group.map(ident), stateTable(model.name)),
     views: [{ name: model.name, sql: `SELECT ${user.join(", ")} FROM ${stateTable(model.name)}` }],
     key: group,
+    stamped: `SELECT ${[...user, "_commit"].join(", ")} FROM ${stateTable(model.name)}`,
+    ...(windowMs === undefined ? {} : { time: "window_start" }),
     events: {
       name: `events of ${model.name}`,
       purpose: "The batch's records in the table's shape",

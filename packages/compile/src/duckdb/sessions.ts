@@ -48,6 +48,9 @@ export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableSc
   return {
     stateTables: [model.name],
     key: ["session_id"],
+    stamped: `SELECT ${[...user, "_commit"].join(", ")} FROM ${state}`,
+    order: [...keys, "session_start"],
+    time: "session_start",
     create: [
       {
         name: `state of ${model.name}`,
