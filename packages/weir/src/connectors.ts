@@ -5,14 +5,6 @@ import type { Project } from "./project.ts";
 
 type Source = Project["sources"][string];
 
-/** What a connector that pulls may need besides its declaration. */
-interface PullPlace {
-  /** The source's name. */
-  readonly source: string;
-  /** A directory of the source's own, made when it is needed. */
-  readonly stateDir: string;
-}
-
 /** How sources of a kind are run. */
 interface Kind {
   /** Clients send it records over HTTP. */
