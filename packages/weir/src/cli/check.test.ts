@@ -54,7 +54,7 @@ describe("weir check", () => {
           "tables: {",
           `tables: { pages: derive({ from: { c: "clicks" }, key: "page", keys: { c: "page" }, sql: "${sql}" }), `,
         );
-    sandbox = new Sandbox({ "weir.config.ts": derived("SELECT page, clicks FROM c") });
+    sandbox = new Sandbox({ "weir.config.ts": derived("SELECT page, n FROM c") });
     expect(await sandbox.json(["check"])).toMatchObject({ code: 0 });
     sandbox.write({ "weir.config.ts": derived("SELECT page, nowhere FROM c") });
     const human = await sandbox.run(["check"]);
