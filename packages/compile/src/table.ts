@@ -38,7 +38,24 @@ export type DeriveMapping =
   /** Through the rows of another input: its columns, and the input's columns that they equal. */
   | { readonly via: string; readonly on: Readonly<Record<string, string>> };
 
-export type TableSpec = SessionsSpec | RollupSpec | DeriveSpec;
+/** Which ids are of one person: the connected components of the ids that records bring together. */
+export interface IdentitySpec {
+  readonly kind: "identity";
+  /** A contract may be there more than once: ids of different links are not of one person for being in one record. */
+  readonly links: readonly IdentityLink[];
+  /** Values that are no ids. */
+  readonly ignore: readonly string[];
+  /** A person of more ids than this is reported. */
+  readonly warnAbove: number;
+}
+
+/** The ids of a person that each record of a contract brings. */
+export interface IdentityLink {
+  readonly contract: Contract;
+  readonly ids: readonly { readonly kind: string; readonly path: string }[];
+}
+
+export type TableSpec = SessionsSpec | RollupSpec | DeriveSpec | IdentitySpec;
 
 /** A source as the compiler sees it: what it may bring. */
 export interface SourceContracts {

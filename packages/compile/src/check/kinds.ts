@@ -1,12 +1,14 @@
 import type { TableSpec } from "../table.ts";
 import type { TableKind } from "./checking.ts";
 import { deriveKind } from "./derive.ts";
+import { identityKind } from "./identity.ts";
 import { rollupKind, sessionsKind } from "./measured.ts";
 
 const kinds: { readonly [K in TableSpec["kind"]]: TableKind<Extract<TableSpec, { kind: K }>> } = {
   sessions: sessionsKind,
   rollup: rollupKind,
   derive: deriveKind,
+  identity: identityKind,
 };
 
 /** What the compiler knows of the kind of a table; to be used with that table's spec only. */

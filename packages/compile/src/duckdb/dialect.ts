@@ -3,6 +3,7 @@ import type { ContractModel } from "../model.ts";
 import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
 import type { ProjectSpec, TableSpec } from "../table.ts";
 import { deriveProgram } from "./derive.ts";
+import { identityProgram } from "./identity.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
@@ -48,6 +49,8 @@ export const duckdb: Dialect = {
         return rollupProgram(name, spec, scope);
       case "derive":
         return deriveProgram(name, spec, scope);
+      case "identity":
+        return identityProgram(name, spec, scope);
     }
   },
 };

@@ -2,11 +2,21 @@
 import { ident } from "@weir/compile";
 import type { Program, RollupSpec, SessionsSpec } from "@weir/compile";
 import { outcomeOf, tableRows, unscaled } from "@weir/testkit";
-import type { CleanRecord, OracleRow, Outcome, Received, Scalar } from "@weir/testkit";
+import type { CleanRecord, OracleRow, Outcome, Received, Scalar, Sources } from "@weir/testkit";
 import { expect } from "vitest";
 import { Harness } from "../harness.fixture.ts";
-import { orderFreeProgram, sources, tables } from "./project.fixture.ts";
 import type { Arrangement } from "./records.fixture.ts";
+
+/** A project, and what its tables have to hold. */
+export interface OrderFreeProject {
+  readonly sources: Sources;
+  /** Tables that a start may lack: a restart without one of them drops it, and the next builds it from history. */
+  readonly tables: readonly string[];
+  /** @param without a table to leave out, and with it those that read it */
+  program(without?: string): Program;
+  /** The rows of each view that users read. */
+  expected(clean: readonly CleanRecord[]): Readonly<Record<string, readonly OracleRow[]>>;
+}
 
 /**
  * All that a user can read of a project's tables, as sorted texts. Columns that tell of receipt (`_received_at`, `_source`,
@@ -23,13 +33,13 @@ export interface Contents {
 
 /** @param defect what is wrong with the program */
 export async function run(
+  project: OrderFreeProject,
   records: readonly Received[],
   arrangement: Arrangement,
   defect: (program: Program) => Program = (program) => program,
 ): Promise<Contents> {
   const { order, steps, lanes, batchBytes, recentIds } = arrangement;
-  const whole = defect(orderFreeProgram());
-  const names = Object.keys(tables);
+  const whole = defect(project.program());
   const waiting = records
     .map((record, i) => ({ record, at: order[i % order.length] ?? 0 }))
     .toSorted((a, b) => a.at - b.at)
@@ -51,10 +61,10 @@ export async function run(
       await harness.seal();
       if (next === "drain") {
         await harness.drain();
-        compareWithOracle(await contentsOf(harness), appended);
+        compareWithOracle(project, await contentsOf(project, harness), appended);
       }
       if (next === "restart without a table") {
-        await harness.open(defect(orderFreeProgram([names[table % names.length] ?? ""])));
+        await harness.open(defect(project.program(project.tables[table % project.tables.length])));
         harness.engine.start();
       }
       if (next === "restart" || next === "restart without a table") {
@@ -63,8 +73,8 @@ export async function run(
       }
     }
     await harness.load(waiting);
-    const contents = await contentsOf(harness);
-    compareWithOracle(contents, records);
+    const contents = await contentsOf(project, harness);
+    compareWithOracle(project, contents, records);
     expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([]);
     return contents;
   } finally {
@@ -73,10 +83,14 @@ export async function run(
 }
 
 /** Throws where the contents are not those that the oracle states. */
-export function compareWithOracle(contents: Contents, records: readonly Received[]): void {
-  const outcome = outcomeOf(sources, records);
+export function compareWithOracle(
+  project: OrderFreeProject,
+  contents: Contents,
+  records: readonly Received[],
+): void {
+  const outcome = outcomeOf(project.sources, records);
   const clean = chosen(outcome, contents.clean);
-  const expected = Object.entries(tables).map(([name, table]) => [name, oracleTexts(table, clean)]);
+  const expected = Object.entries(project.expected(clean)).map(([name, rows]) => [name, rowTexts(rows)]);
   const found = Object.entries(contents.tables).map(([name, rows]) => [name, withoutSessionIds(rows)]);
   expect(Object.fromEntries(found), "tables").toEqual(Object.fromEntries(expected));
   const quarantine = outcome.quarantined.map(({ source, contract, reason, body }) =>
@@ -107,8 +121,8 @@ function chosen({ candidates }: Outcome, found: readonly string[]): CleanRecord[
 
 const cleanText = ({ contract, id, text }: CleanRecord): string => `${contract.name}/${id} ${text}`;
 
-async function contentsOf(harness: Harness): Promise<Contents> {
-  const views = new Set(Object.values(sources).flatMap(({ contracts }) => contracts));
+async function contentsOf(project: OrderFreeProject, harness: Harness): Promise<Contents> {
+  const views = new Set(Object.values(project.sources).flatMap(({ contracts }) => contracts));
   const clean: string[] = [];
   for (const { name, id } of views) {
     // The record a row was made of, from the raw zone.
@@ -119,7 +133,7 @@ async function contentsOf(harness: Harness): Promise<Contents> {
     clean.push(...rows.map(([key, text]) => `${name}/${String(key)} ${String(text)}`));
   }
   const found: [string, string[]][] = [];
-  for (const name of Object.keys(tables)) found.push([name, await tableTexts(harness, name)]);
+  for (const name of Object.keys(project.expected([]))) found.push([name, await tableTexts(harness, name)]);
   const quarantine = await harness.rows(
     "SELECT source, contract, reason, coalesce(text, base64, '') FROM quarantine",
   );
@@ -163,7 +177,7 @@ function cellText(type: string, value: unknown): string {
   const plain = typeof value === "string" ? value : JSON.stringify(value);
   const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
   if (scale !== undefined) return String(unscaled(plain, Number(scale)));
-  if (type === "VARCHAR") return JSON.stringify(value);
+  if (type === "VARCHAR" || type === "UUID") return JSON.stringify(value);
   return Object.is(value, -0) ? "-0" : plain;
 }
 
@@ -172,7 +186,9 @@ export const withoutSessionIds = (rows: readonly string[]): string[] =>
 
 /** The rows of a table that the oracle states, in the form of `tableTexts` without session ids. */
 export const oracleTexts = (table: SessionsSpec | RollupSpec, clean: readonly CleanRecord[]): string[] =>
-  tableRows(table, clean).map(rowText).toSorted();
+  rowTexts(tableRows(table, clean));
+
+const rowTexts = (rows: readonly OracleRow[]): string[] => rows.map(rowText).toSorted();
 
 function rowText(row: OracleRow): string {
   const cell = (value: Scalar): string => {

@@ -12,8 +12,10 @@ import {
   sessions,
   sum,
 } from "@weir/compile";
-import type { Measure, Program, RollupSpec, SessionsSpec } from "@weir/compile";
+import type { Measure, RollupSpec, SessionsSpec } from "@weir/compile";
 import { Type, contract, date, decimal, nullable, timestamp } from "@weir/contract";
+import { tableRows } from "@weir/testkit";
+import type { OrderFreeProject } from "./compare.fixture.ts";
 
 export const gapMs = 30_000;
 export const windowMs = 60_000;
@@ -160,8 +162,13 @@ export const tables: Record<string, SessionsSpec | RollupSpec> = {
   pings: rollup({ from: Ping, measures: { pings: count() } }),
 };
 
-/** @param without tables to leave out */
-export function orderFreeProgram(without: readonly string[] = []): Program {
-  const kept = Object.entries(tables).filter(([name]) => !without.includes(name));
-  return compileProject({ name: "order_free", sources, tables: Object.fromEntries(kept) });
-}
+export const measuredProject: OrderFreeProject = {
+  sources,
+  tables: Object.keys(tables),
+  program: (without) => {
+    const kept = Object.entries(tables).filter(([name]) => name !== without);
+    return compileProject({ name: "order_free", sources, tables: Object.fromEntries(kept) });
+  },
+  expected: (clean) =>
+    Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, tableRows(table, clean)])),
+};
