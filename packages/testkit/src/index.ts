@@ -28,8 +28,6 @@ export { exactSum } from "./oracle/exact-sum.ts";
 export type { Scalar } from "./oracle/fields.ts";
 export { Persons } from "./oracle/identity.ts";
 export type { IdentityDeclaration } from "./oracle/identity.ts";
-export { Persons } from "./oracle/identity.ts";
-export type { IdentityDeclaration } from "./oracle/identity.ts";
 export { outcomeOf } from "./oracle/outcome.ts";
 export type { CleanRecord, Outcome, Quarantined, Received, Sources } from "./oracle/outcome.ts";
 export { tableRows } from "./oracle/tables.ts";
