@@ -96,12 +96,12 @@ export class TextNode implements JsonNode {
 
 /** Where a bare integer that a double does not hold may be. */
 const mayHoldLongInteger = /[[:,]\s*-?\d{16}/;
-const stringOrLongInteger = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 function parse(text: string): unknown {
   if (!mayHoldLongInteger.test(text)) return JSON.parse(text);
   return JSON.parse(
-    text.replaceAll(stringOrLongInteger, (token) => (token.startsWith('"') ? token : `"${token}"`)),
+    text.replaceAll(stringOrNumber, (token) => (/^-?\d{16,}$/.test(token) ? `"${token}"` : token)),
   );
 }
 
