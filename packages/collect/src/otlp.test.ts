@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { logContract, validator } from "@weir/contract";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { type LoggedRecord, type TestCollector, startCollector } from "./collector.fixture.ts";
 import { logs } from "./log-source.ts";
