@@ -98,18 +98,13 @@ test.each(Object.keys(exporters) as Name[])(
     let calls = 0;
     // A proxy that loses the collector's first answer: the records are durable, and the client does not know.
     const proxy = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on("data", (chunk: Buffer) => chunks.push(chunk));
-      request.on("end", () => {
+      void (async () => {
+        const body = Buffer.concat(await request.toArray());
         const headers = { "content-type": request.headers["content-type"]!, authorization: `Bearer ${key}` };
-        void fetch(`${collector.url}/v1/logs`, { method: "POST", headers, body: Buffer.concat(chunks) }).then(
-          async (answer) => {
-            const body = Buffer.from(await answer.arrayBuffer());
-            if (++calls === 1) response.writeHead(503, { "retry-after": "0" }).end();
-            else response.writeHead(answer.status).end(body);
-          },
-        );
-      });
+        const answer = await fetch(`${collector.url}/v1/logs`, { method: "POST", headers, body });
+        if (++calls === 1) response.writeHead(503, { "retry-after": "0" }).end();
+        else response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
+      })();
     }).listen(0, "127.0.0.1");
     onTestFinished(() => void proxy.close());
     await once(proxy, "listening");
