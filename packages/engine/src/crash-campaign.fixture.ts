@@ -181,7 +181,7 @@ export class EngineCampaign {
   /** Runs an engine until it dies at its failpoint. Throws if it does not get there. */
   async dieAt(failpoint: string, run: EngineRun = {}): Promise<void> {
     const engine = await this.startEngine({ ...run, failpoint });
-    const end = await engine.ending(120_000).catch((error: unknown) => {
+    const end = await engine.ending(300_000).catch((error: unknown) => {
       throw new Error(`${failpoint} was never reached`, { cause: error });
     });
     mustBeKilled(failpoint, end, engine);
