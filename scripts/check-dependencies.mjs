@@ -8,7 +8,7 @@ const allowed = {
   "@weir/contract": [],
   "@weir/log": ["@weir/contract"],
   "@weir/collect": ["@weir/contract", "@weir/log"],
-  "@weir/capture": ["@weir/contract", "@weir/log"],
+  "@weir/capture": ["@weir/contract", "@weir/log", "@weir/collect"],
   "@weir/compile": ["@weir/contract"],
   "@weir/engine": ["@weir/contract", "@weir/log", "@weir/compile"],
   weir: ["@weir/contract", "@weir/log", "@weir/collect", "@weir/capture", "@weir/compile", "@weir/engine"],

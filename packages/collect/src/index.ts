@@ -1,4 +1,10 @@
-export type { RecordErrorCode } from "./scan.ts";
+/** The strict reader of JSON records, for other ways in. */
+export { membersOf, scannedText } from "./flat-record.ts";
+export type { Member } from "./flat-record.ts";
+export { PADDING_BYTES, Scanner } from "./scan.ts";
+export type { RecordErrorCode, RecordLimits } from "./scan.ts";
+export { splitSingle } from "./split.ts";
+export type { RecordSink } from "./split.ts";
 export { collectFailpoints } from "./failpoints.ts";
 export { defaultCollectorLimits, defaultSourceLimits } from "./limits.ts";
 export type { CollectorLimits, SourceLimits } from "./limits.ts";
