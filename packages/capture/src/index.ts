@@ -3,5 +3,7 @@ export { changeRecord } from "./capture.ts";
 export type { Capture, CaptureContext, CapturedRecord, CaptureStatus, Finding } from "./capture.ts";
 export { runCapture } from "./runner.ts";
 export type { RunnerOptions } from "./runner.ts";
+export { postgres } from "./postgres/source.ts";
+export type { PostgresOptions, PostgresSource } from "./postgres/source.ts";
 export { stripe } from "./stripe/declare.ts";
 export type { StripeOptions, StripeSource } from "./stripe/declare.ts";

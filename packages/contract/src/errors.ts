@@ -374,6 +374,11 @@ export const errorCodes = {
     remedy:
       "The message names the table's key columns and their types; docs/guide/serving.md has every form.",
   },
+  lookup_memory_full: {
+    meaning:
+      "A table is too large for the index that answers lookups of single rows; they read the table itself.",
+    remedy: "Raise engine.lookupMemory, or look up fewer tables.",
+  },
   commit_not_reached: {
     status: 504,
     meaning: "The engine has not committed within the time given what the lookup asked to see.",
@@ -404,6 +409,113 @@ export const errorCodes = {
   capture_failed: {
     meaning: "A captured source could not be read; it is tried again after a growing delay.",
     remedy: "Read the message; `weir status` shows whether the source works again.",
+  },
+
+  // Capture: PostgreSQL
+  postgres_unreachable: {
+    meaning: "The database cannot be connected to, or the connection was lost.",
+    remedy:
+      "Check the url and that the server runs and is reachable. Capturing goes on by itself from where it was.",
+  },
+  postgres_refused: {
+    meaning:
+      "The database refuses the connection: user, password, database, pg_hba.conf or the right to replicate.",
+    remedy: "Correct the url or the role; docs/guide/postgres.md shows a role that works.",
+  },
+  postgres_failed: {
+    meaning: "The database refused a statement of Weir.",
+    remedy: "Read the message, which is the server's; run weir check.",
+  },
+  postgres_version: {
+    meaning: "The server is older than PostgreSQL 10, or newer than what Weir was tested with.",
+    remedy: "Use PostgreSQL 10 to 18.",
+  },
+  postgres_standby: {
+    meaning: "The server is a standby, which takes no publications.",
+    remedy: "Connect to the primary.",
+  },
+  postgres_wal_level: {
+    meaning: "The server's write-ahead log does not hold what logical replication needs.",
+    remedy: "Set wal_level = logical (rds.logical_replication = 1 on Amazon RDS) and restart the server.",
+  },
+  postgres_encoding: {
+    meaning: "The database declares no encoding, so its texts may be anything.",
+    remedy: "Rows that are not UTF-8 go to quarantine; move the data to a database with an encoding.",
+  },
+  postgres_privilege: {
+    meaning: "The role lacks a privilege.",
+    remedy: "Grant what the message names; docs/guide/postgres.md shows a role that works.",
+  },
+  postgres_no_tables: {
+    meaning: "A list of tables names none.",
+    remedy: "Correct the pattern; names are as the database has them, without quotes.",
+  },
+  postgres_table_unfit: {
+    meaning:
+      "A pattern names something whose changes are not in the write-ahead log: a view, an unlogged or foreign table.",
+    remedy: "Exclude it with a pattern that begins with !, or make it a logged table.",
+  },
+  postgres_table_without_key: {
+    meaning: "Nothing identifies the rows of a table, so their changes cannot be captured.",
+    remedy: "Give it a primary key or another replica identity.",
+  },
+  postgres_row_security: {
+    meaning: "Row security policies hide rows of a table from the role.",
+    remedy: "Run ALTER ROLE ... BYPASSRLS for the role.",
+  },
+  postgres_publication: {
+    meaning: "The publication does not publish what the project wants, or more than is good.",
+    remedy: "Run the SQL that the message shows, as the owner of the tables.",
+  },
+  postgres_slots_used: {
+    meaning: "The server has no replication slot, or no sender, left.",
+    remedy:
+      "Drop slots that nobody uses (pg_replication_slots), or raise max_replication_slots and max_wal_senders.",
+  },
+  postgres_slot_wait: {
+    meaning: "A replication slot cannot be created, as the server waits for transactions that go on.",
+    remedy: "End the transactions that the message names; it is tried again by itself.",
+  },
+  postgres_slot_active: {
+    meaning: "Somebody else reads from the replication slot.",
+    remedy: "Stop the other Weir, or give this source a slot of its own (slot: ...).",
+  },
+  postgres_slot_foreign: {
+    meaning: "The replication slot of this name is not one that Weir made for this database.",
+    remedy: "Give the source another slot name (slot: ...).",
+  },
+  postgres_slot_exists: {
+    meaning:
+      "There is a replication slot of this name although nothing was captured yet, or the position was lost.",
+    remedy:
+      'If no other Weir uses it, drop it (SELECT pg_drop_replication_slot(...)) and start again, or declare the source with onGap: "snapshot".',
+  },
+  postgres_slot_missing: {
+    meaning:
+      "The replication slot was dropped, or did not survive a failover. Changes since cannot be streamed.",
+    remedy:
+      'Declare the source with onGap: "snapshot" and start again: all tables are read again, and what was loaded stays until then.',
+  },
+  postgres_slot_ahead: {
+    meaning:
+      "The replication slot was moved on by somebody else, or Weir's data directory is an older copy. Changes between were lost.",
+    remedy:
+      'Find out who moved it. Then declare the source with onGap: "snapshot" and start again: all tables are read again.',
+  },
+  postgres_slot_lost: {
+    meaning:
+      "The server gave up the replication slot, as it held back more write-ahead log than it may. All tables are read again.",
+    remedy: "Raise max_slot_wal_keep_size, and see that Weir keeps running.",
+  },
+  postgres_wal_budget: {
+    meaning:
+      "The replication slot holds back much of the write-ahead log that it may, or may hold back any amount.",
+    remedy: "See that Weir runs and keeps up (weir status), or raise max_slot_wal_keep_size.",
+  },
+  postgres_system_changed: {
+    meaning: "The url leads to another database than what was captured so far.",
+    remedy:
+      'Correct the url. If the database was moved on purpose, declare the source with onGap: "snapshot": all tables are read again.',
   },
 
   // Capture: Salesforce

@@ -1,0 +1,237 @@
+import type { CaptureContext } from "../capture.ts";
+import { describeTables, listTables, readPublication } from "./catalog.ts";
+import type { CatalogTable, Publication, PublishedTable } from "./catalog.ts";
+import type { PostgresCursor, TableState } from "./cursor.ts";
+import { TablePatterns } from "./patterns.ts";
+import { extendPublication, publishes, shrinkPublication } from "./publication.ts";
+import type { RelationMessage, Target } from "./relation.ts";
+import { planRead, tableAction } from "./table-plan.ts";
+import type { TableAction } from "./table-plan.ts";
+import type { Wire } from "./wire.ts";
+
+export interface CapturedTablesOptions {
+  readonly wire: Wire;
+  readonly version: number;
+  readonly patterns: readonly string[];
+  readonly publication: string;
+  readonly cursor: PostgresCursor;
+  readonly log: CaptureContext["log"];
+}
+
+/** A table that is not captured although the project wants it. */
+export interface LeftOut {
+  readonly stream: string;
+  readonly why: string;
+}
+
+/** What happened to the tables between two looks. */
+export interface TableChanges {
+  /** Streams whose rows are gone, as their tables are. */
+  readonly gone: readonly string[];
+  /** Whether tables are to be read. */
+  readonly toRead: boolean;
+}
+
+/**
+ * The tables that are captured: compares what the project wants, what the database has, what is published and what was
+ * captured so far, and keeps the publication and the cursor's tables up to it.
+ */
+export class CapturedTables {
+  readonly #options: CapturedTablesOptions;
+  readonly #patterns: TablePatterns;
+  #catalog = new Map<string, CatalogTable>();
+  #published = new Map<string, PublishedTable>();
+  #partitionOf = new Map<number, string>();
+  #leftOut: readonly LeftOut[] = [];
+  #told = new Set<string>();
+  #owned = false;
+  #looking: Promise<TableChanges> | undefined;
+
+  constructor(options: CapturedTablesOptions) {
+    this.#options = options;
+    this.#patterns = new TablePatterns(options.patterns);
+  }
+
+  /** By stream. */
+  get states(): Record<string, TableState> {
+    return this.#options.cursor.tables;
+  }
+
+  get leftOut(): readonly LeftOut[] {
+    return this.#leftOut;
+  }
+
+  /** Whether the publication is ours to change. */
+  get ownsPublication(): boolean {
+    return this.#owned;
+  }
+
+  table(stream: string): CatalogTable | undefined {
+    return this.#catalog.get(stream);
+  }
+
+  published(stream: string): PublishedTable | undefined {
+    return this.#published.get(stream);
+  }
+
+  /** Where changes of a relation go. A partition that is published on its own belongs to its table. */
+  target({ oid, schema, table }: RelationMessage): Target | undefined {
+    const stream = this.#partitionOf.get(oid) ?? `${schema}.${table}`;
+    if (!this.#partitionOf.has(oid) && !this.#patterns.wants(schema, table)) return undefined;
+    return { stream, primaryKey: this.#catalog.get(stream)?.primaryKey ?? [] };
+  }
+
+  /** Plans to read a table again, with a fence. */
+  again(stream: string, why: string): void {
+    const table = this.#catalog.get(stream);
+    if (table !== undefined) this.#plan({ kind: "read", table, fence: true, why });
+  }
+
+  /** Looks at the database; a look under way is shared. */
+  async look(first = false): Promise<TableChanges> {
+    this.#looking ??= this.#look(first).finally(() => {
+      this.#looking = undefined;
+    });
+    return await this.#looking;
+  }
+
+  async #look(first: boolean): Promise<TableChanges> {
+    const { wire, version, publication: name, cursor } = this.#options;
+    const { oids, unfit, names } = await listTables(wire, this.#patterns);
+    const tables = await describeTables(wire, version, oids);
+    const usable = tables.filter((table) => table.key.length > 0 && table.keyless.length === 0);
+    let publication = await readPublication(wire, version, name);
+    const missing = await extendPublication(wire, version, name, publication, usable);
+    publication = await readPublication(wire, version, name);
+    this.#owned = publication?.owned === true && !publication.allTables;
+    await this.#shrink(publication, tables, usable);
+    const captured = usable.filter((table) => publishes(version, publication, table));
+    this.#remember(tables, publication);
+    this.#leftOut = [
+      ...unfit.map(({ stream, why }) => ({ stream, why: `it is ${why}` })),
+      ...tables
+        .filter((table) => !captured.includes(table))
+        .map((table) => this.#whyNot(table, usable, missing)),
+      ...captured.flatMap((table) => this.#unreadable(table)),
+    ];
+    this.#tell();
+    const wanted = new Set(names.map(({ schema, table }) => `${schema}.${table}`));
+    const gone: string[] = [];
+    const actions = this.#actions(captured, wanted);
+    for (const action of actions) {
+      if (action.kind === "gone") gone.push(action.stream);
+      if (action.kind === "gone" || action.kind === "remove") delete cursor.tables[action.stream];
+      else this.#plan(action, first);
+      if (!first) this.#log(action);
+    }
+    return { gone, toRead: Object.values(cursor.tables).some(({ read }) => read !== null) };
+  }
+
+  #actions(captured: readonly CatalogTable[], existing: ReadonlySet<string>): TableAction[] {
+    const { cursor, version } = this.#options;
+    const actions: TableAction[] = [];
+    const streams = new Set(captured.map(({ stream }) => stream));
+    for (const stream of Object.keys(cursor.tables)) {
+      if (streams.has(stream)) continue;
+      const [schema = "", ...table] = stream.split(".");
+      const stillWanted = this.#patterns.wants(schema, table.join("."));
+      actions.push(
+        stillWanted && !existing.has(stream) ? { kind: "gone", stream } : { kind: "remove", stream },
+      );
+    }
+    for (const table of captured) {
+      const state = cursor.tables[table.stream];
+      if (state === undefined) {
+        if (this.#unreadable(table).length === 0) actions.push({ kind: "add", table });
+        continue;
+      }
+      const action = tableAction(state, table, this.#published.get(table.stream), version >= 110000);
+      if (action !== undefined) actions.push(action);
+    }
+    return actions;
+  }
+
+  #plan(action: Extract<TableAction, { table: CatalogTable }>, first = false): void {
+    const { stream } = action.table;
+    const { tables } = this.#options.cursor;
+    tables[stream] = planRead(tables[stream], action, this.#published.get(stream), !first);
+  }
+
+  #remember(tables: readonly CatalogTable[], publication: Publication | undefined): void {
+    this.#catalog = new Map(tables.map((table) => [table.stream, table]));
+    this.#published = new Map(
+      (publication?.tables ?? []).map((table) => [`${table.schema}.${table.table}`, table]),
+    );
+    this.#partitionOf = new Map(
+      tables.flatMap(({ partitioned, files, stream }) =>
+        partitioned ? Object.keys(files).map((oid) => [Number(oid), stream] as const) : [],
+      ),
+    );
+  }
+
+  /**
+   * Takes tables out of our publication: those the project does not want any more, and, at once, those that lost what
+   * identifies their rows, as publishing makes the UPDATE and DELETE of the database's own users fail.
+   */
+  async #shrink(
+    publication: Publication | undefined,
+    tables: readonly CatalogTable[],
+    usable: readonly CatalogTable[],
+  ): Promise<void> {
+    const { wire, publication: name, cursor } = this.#options;
+    if (!this.#owned || publication === undefined) return;
+    const keyless = tables.filter((table) => !usable.includes(table)).map(({ oid }) => oid);
+    const kept = new Set(tables.map(({ stream }) => stream));
+    const unwanted = Object.entries(cursor.tables).flatMap(([stream, { oid, files }]) =>
+      kept.has(stream) ? [] : [oid, ...Object.keys(files).map(Number)],
+    );
+    const oids = [...keyless, ...unwanted].filter((oid) => publication.members.has(oid));
+    await shrinkPublication(
+      wire,
+      name,
+      oids.filter((oid) => !usable.some((table) => table.oid === oid)),
+    );
+  }
+
+  #whyNot(table: CatalogTable, usable: readonly CatalogTable[], sql: string | undefined): LeftOut {
+    const { stream } = table;
+    if (usable.includes(table)) {
+      return {
+        stream,
+        why: `it is not published${sql === undefined ? "" : `; its owner has to run: ${sql}`}`,
+      };
+    }
+    const parts = table.key.length > 0 ? ` (of its partitions: ${table.keyless.join(", ")})` : "";
+    return {
+      stream,
+      why: `it has no primary key and no other replica identity${parts}, and publishing it would make its UPDATE and DELETE fail`,
+    };
+  }
+
+  #unreadable(table: CatalogTable): LeftOut[] {
+    const { stream } = table;
+    if (!table.readable) return [{ stream, why: "the role may not SELECT from it" }];
+    if (table.rowSecurity) return [{ stream, why: "row security hides rows of it from the role" }];
+    return [];
+  }
+
+  #tell(): void {
+    for (const { stream, why } of this.#leftOut) {
+      if (!this.#told.has(`${stream} ${why}`)) {
+        this.#options.log("warn", `${stream} is not captured: ${why}`, { stream });
+      }
+    }
+    this.#told = new Set(this.#leftOut.map(({ stream, why }) => `${stream} ${why}`));
+  }
+
+  #log(action: TableAction): void {
+    const { log } = this.#options;
+    if (action.kind === "add") log("info", `${action.table.stream} is captured from now on`);
+    if (action.kind === "read") log("info", `${action.table.stream} is read again: ${action.why}`);
+    if (action.kind === "partitions") {
+      log("info", `${action.table.stream} has ${action.partitions.length} more partitions, which are read`);
+    }
+    if (action.kind === "gone") log("warn", `${action.stream} was dropped or renamed: its rows are gone`);
+    if (action.kind === "remove") log("info", `${action.stream} is not captured any more; its rows stay`);
+  }
+}

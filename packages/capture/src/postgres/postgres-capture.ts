@@ -1,0 +1,74 @@
+import type { Capture, CaptureContext, Finding } from "../capture.ts";
+import { preflight } from "./check.ts";
+import { connect, placeOf, sourceError } from "./connect.ts";
+import { serverFacts, unfitServer } from "./server-facts.ts";
+import { Session } from "./session.ts";
+import type { PostgresSource } from "./source.ts";
+import { start } from "./start.ts";
+
+export interface PostgresCaptureOptions {
+  /** The name that the project gives the source. */
+  readonly source: string;
+}
+
+/** Runs a declared PostgreSQL source: see docs/guide/postgres.md for what it does when. */
+export function createPostgresCapture(spec: PostgresSource, { source }: PostgresCaptureOptions): Capture {
+  const slot = spec.slot ?? `weir_${source.replaceAll("-", "_")}`.slice(0, 63);
+  const publication = spec.publication ?? slot;
+  return {
+    check: () => check(spec, source, slot, publication),
+    run: (context) => run(spec, context, slot, publication),
+  };
+}
+
+async function check(
+  spec: PostgresSource,
+  source: string,
+  slot: string,
+  publication: string,
+): Promise<Finding[]> {
+  try {
+    const control = await connect({ url: spec.url, name: `weir ${source} check` });
+    try {
+      return await preflight({ control, spec, slot, publication, where: placeOf(spec.url) });
+    } finally {
+      await control.close();
+    }
+  } catch (error) {
+    const told = sourceError(spec.url, error);
+    if (!(told instanceof Error) || !("code" in told)) throw told;
+    const { code, message, where, remedy } = told as unknown as Omit<Finding, "severity">;
+    return [
+      {
+        severity: "error",
+        code,
+        message,
+        ...(where === undefined ? {} : { where }),
+        ...(remedy === undefined ? {} : { remedy }),
+      },
+    ];
+  }
+}
+
+async function run(
+  spec: PostgresSource,
+  context: CaptureContext,
+  slot: string,
+  publication: string,
+): Promise<void> {
+  try {
+    const control = await connect({ url: spec.url, name: `weir ${context.source} control` });
+    try {
+      const facts = await serverFacts(control);
+      const unfit = unfitServer(facts, placeOf(spec.url));
+      if (unfit !== undefined) throw unfit;
+      const { cursor, tables } = await start({ spec, context, control, facts, slot, publication });
+      const session = await Session.open({ spec, context, control, facts, cursor, tables, publication });
+      await session.run();
+    } finally {
+      await control.close();
+    }
+  } catch (error) {
+    throw sourceError(spec.url, error);
+  }
+}

@@ -1,0 +1,122 @@
+import type { CatalogTable, Publication } from "./catalog.ts";
+import { ServerError, identifier } from "./wire.ts";
+import type { Wire } from "./wire.ts";
+
+/** What our publications are made with. */
+function publicationOptions(version: number): string {
+  const kinds = version >= 110000 ? "insert, update, delete, truncate" : "insert, update, delete";
+  return [
+    `publish = '${kinds}'`,
+    ...(version >= 130000 ? ["publish_via_partition_root = true"] : []),
+    ...(version >= 180000 ? ["publish_generated_columns = stored"] : []),
+  ].join(", ");
+}
+
+/** A table as a member. Before version 13 its partitions are members in its place. */
+function members(
+  version: number,
+  table: CatalogTable,
+): { oids: number[]; sql: (names: ReadonlyMap<number, string>) => string[] } {
+  if (!table.partitioned || version >= 130000) {
+    const name = `${identifier(table.schema)}.${identifier(table.table)}`;
+    return { oids: [table.oid], sql: () => [`TABLE ${table.partitioned ? "" : "ONLY "}${name}`] };
+  }
+  const oids = Object.keys(table.files).map(Number);
+  return { oids, sql: (names) => oids.flatMap((oid) => (names.has(oid) ? [`TABLE ${names.get(oid)}`] : [])) };
+}
+
+/** SQL that makes the publication publish these tables too, or undefined where it does. */
+export function publicationChange(
+  version: number,
+  name: string,
+  publication: Publication | undefined,
+  wanted: readonly CatalogTable[],
+  partitions: ReadonlyMap<number, string>,
+): string | undefined {
+  const missing = wanted.filter((table) => !publishes(version, publication, table));
+  const list = missing.flatMap((table) => members(version, table).sql(partitions));
+  // Before version 15 the list has one TABLE for all of its members.
+  const tables = list.map((item, i) => (i === 0 ? item : item.replace(/^TABLE /, ""))).join(", ");
+  if (publication === undefined) {
+    if (tables === "") return undefined;
+    return `CREATE PUBLICATION ${identifier(name)} FOR ${tables} WITH (${publicationOptions(version)})`;
+  }
+  if (tables === "") return undefined;
+  return `ALTER PUBLICATION ${identifier(name)} ADD ${tables}`;
+}
+
+/** Whether a publication covers a table as it is. */
+export function publishes(
+  version: number,
+  publication: Publication | undefined,
+  table: CatalogTable,
+): boolean {
+  if (publication === undefined) return false;
+  if (publication.allTables) return true;
+  const { oids } = members(version, table);
+  if (oids.length > 0 && oids.every((oid) => publication.members.has(oid))) return true;
+  return publication.tables.some((one) => one.schema === table.schema && one.table === table.table);
+}
+
+/** Names of partitions by oid, for publications that name them. */
+export async function partitionNames(
+  wire: Wire,
+  version: number,
+  tables: readonly CatalogTable[],
+): Promise<Map<number, string>> {
+  const oids = tables.flatMap(({ partitioned, files }) => (partitioned ? Object.keys(files) : []));
+  if (version >= 130000 || oids.length === 0) return new Map();
+  const rows = await wire.query(
+    `SELECT c.oid, nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid IN (${oids.join(", ")})`,
+  );
+  return new Map(
+    rows.map(([oid, schema, table]) => [
+      Number(oid),
+      `${identifier(schema ?? "")}.${identifier(table ?? "")}`,
+    ]),
+  );
+}
+
+/**
+ * Has the publication publish these tables.
+ *
+ * @returns the SQL that somebody else has to run, where our role may not
+ */
+export async function extendPublication(
+  wire: Wire,
+  version: number,
+  name: string,
+  publication: Publication | undefined,
+  wanted: readonly CatalogTable[],
+): Promise<string | undefined> {
+  const names = await partitionNames(wire, version, wanted);
+  const sql = publicationChange(version, name, publication, wanted, names);
+  if (sql === undefined) return undefined;
+  try {
+    await wire.query(sql);
+    return undefined;
+  } catch (error) {
+    // 42501: not the owner of the publication, of a table, or no CREATE on the database.
+    if (error instanceof ServerError && error.code === "42501") return sql;
+    throw error;
+  }
+}
+
+/** Takes tables out of our publication that it need not, or must not, publish any more. */
+export async function shrinkPublication(wire: Wire, name: string, oids: readonly number[]): Promise<void> {
+  if (oids.length === 0) return;
+  const rows = await wire.query(
+    `SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid IN (${oids.join(", ")})`,
+  );
+  const tables = rows.map(([schema, table]) => `${identifier(schema ?? "")}.${identifier(table ?? "")}`);
+  if (tables.length > 0)
+    await wire.query(`ALTER PUBLICATION ${identifier(name)} DROP TABLE ${tables.join(", ")}`);
+}
+
+/**
+ * Has the server forget what it remembers of the publication while it decodes. Servers before 13.21, 14.18, 15.13, 16.9
+ * and 17.5 may go on to take a table for unpublished that was added while a transaction wrote to it.
+ */
+export async function touchPublication(wire: Wire, version: number, name: string): Promise<void> {
+  await wire.query(`ALTER PUBLICATION ${identifier(name)} SET (${publicationOptions(version)})`);
+}

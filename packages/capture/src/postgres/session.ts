@@ -1,0 +1,288 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { CaptureContext, CaptureStatus } from "../capture.ts";
+import { CapturedTables } from "./captured-tables.ts";
+import { typeNames } from "./catalog.ts";
+import { ChangeReader } from "./change-reader.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { TypeNames } from "./columns.ts";
+import { connect } from "./connect.ts";
+import type { PostgresCursor } from "./cursor.ts";
+import { formatLsn, instantText, parseLsn, versionLsn } from "./lsn.ts";
+import { touchPublication } from "./publication.ts";
+import { Replication } from "./replication.ts";
+import type { Progress } from "./replication.ts";
+import { reread } from "./reread.ts";
+import type { ServerFacts } from "./server-facts.ts";
+import { readSlot } from "./slot.ts";
+import type { SlotState } from "./slot.ts";
+import type { PostgresSource } from "./source.ts";
+import { TableReaders } from "./table-readers.ts";
+import { changeLine } from "./row-text.ts";
+import { WalBudget } from "./wal-budget.ts";
+import { ServerError } from "./wire.ts";
+import type { Wire } from "./wire.ts";
+
+/** Numbers for `weir status` are this old at most. */
+const reportEveryMs = 2_000;
+
+export interface SessionOptions {
+  readonly spec: PostgresSource;
+  readonly context: CaptureContext;
+  /** For queries; reading tables has connections of its own. */
+  readonly control: Wire;
+  readonly facts: ServerFacts;
+  readonly cursor: PostgresCursor;
+  readonly tables: CapturedTables;
+  readonly publication: string;
+}
+
+/**
+ * Capturing, once it is known from where: the stream, the tables that are read beside it, and the look at slot and
+ * tables now and then. Ends with the first that fails.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #types = new TypeNames();
+  readonly #budget = new WalBudget();
+  readonly #checkpoint: Checkpoint;
+  readonly #replication: Replication;
+  readonly #readers: TableReaders;
+  readonly #stream: Wire;
+  #slot: SlotState | undefined;
+  #fail: (error: unknown) => void = () => {};
+  readonly #failed: Promise<never>;
+  #lookSoon: () => void = () => {};
+  #beat = 0;
+  #heartbeatFails = false;
+
+  private constructor(options: SessionOptions, stream: Wire) {
+    this.#options = options;
+    this.#stream = stream;
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.#failed.catch(() => undefined);
+    const { context, cursor } = options;
+    this.#checkpoint = new Checkpoint(
+      cursor,
+      (value) => context.saveCursor(value),
+      (lsn) => this.#replication.acknowledge(lsn),
+      (error) => this.#fail(error),
+    );
+    this.#replication = this.#makeReplication();
+    this.#readers = this.#makeReaders();
+  }
+
+  /** Connects the stream. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const { spec, context } = options;
+    const stream = await connect({ url: spec.url, name: `weir ${context.source}`, replication: true });
+    const session = new Session(options, stream);
+    for (const [oid, name] of await typeNames(options.control)) session.#types.set(oid, name);
+    return session;
+  }
+
+  /** Captures until the signal aborts; resolves when the cursor covers all that was appended. */
+  async run(): Promise<void> {
+    const { context } = this.#options;
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    context.signal.addEventListener("abort", end);
+    if (context.signal.aborted) end();
+    const streaming = this.#replication.run(ending.signal, () => this.#serverIsBusy());
+    const beating = this.#look(ending.signal);
+    const reporting = this.#report(ending.signal);
+    try {
+      this.#readers.wake(ending.signal);
+      await Promise.race([streaming, beating, reporting, this.#readers.failed, this.#failed]);
+      await streaming;
+      await this.#checkpoint.now();
+      await this.#replication.end();
+    } finally {
+      end();
+      context.signal.removeEventListener("abort", end);
+      this.#checkpoint.stop();
+      await Promise.allSettled([streaming, beating, reporting, this.#stream.close()]);
+    }
+  }
+
+  #makeReplication(): Replication {
+    const { context, cursor, control, facts, tables, publication } = this.#options;
+    const reader = new ChangeReader({
+      source: context.source,
+      epoch: cursor.epoch,
+      types: this.#types,
+      target: (message) => tables.target(message),
+      columnsOf: (stream) => cursor.tables[stream]?.columns ?? undefined,
+      unencoded: facts.encoding === "SQL_ASCII",
+    });
+    return new Replication({
+      wire: this.#stream,
+      reader,
+      slot: cursor.slot,
+      publication,
+      from: parseLsn(cursor.lsn),
+      append: (records) => context.append(records),
+      complete: ({ rereads }) => reread(control, context.source, rereads),
+      durable: (progress) => this.#durable(progress),
+      noticed: ({ truncatedParts }) => {
+        for (const stream of truncatedParts) tables.again(stream, "a partition of it was truncated");
+        this.#lookSoon();
+      },
+      serverTimeoutMs: facts.senderTimeoutMs,
+    });
+  }
+
+  #makeReaders(): TableReaders {
+    const { spec, context, control, facts, cursor, tables, publication } = this.#options;
+    return new TableReaders({
+      source: context.source,
+      version: facts.version,
+      types: this.#types,
+      append: (records) => context.append(records),
+      unencoded: facts.encoding === "SQL_ASCII",
+      tables,
+      epoch: cursor.epoch,
+      connections: spec.snapshot.connections,
+      chunkRows: spec.snapshot.rows,
+      connect: () => connect({ url: spec.url, name: `weir ${context.source} reading` }),
+      changed: () => this.#checkpoint.changed(),
+      look: () => this.#lookNow(),
+      touch: async () => {
+        if (tables.ownsPublication) await touchPublication(control, facts.version, publication);
+      },
+    });
+  }
+
+  #durable({ lsn, at, schemas }: Progress): void {
+    const { cursor } = this.#options;
+    if (lsn > parseLsn(cursor.lsn)) cursor.lsn = formatLsn(lsn);
+    cursor.at = at ?? cursor.at;
+    for (const [stream, columns] of schemas) {
+      const state = cursor.tables[stream];
+      if (state !== undefined) state.columns = columns;
+    }
+    this.#checkpoint.changed();
+  }
+
+  /** Looks at the slot and the tables now and then, or when the stream says that something is different. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { spec } = this.#options;
+    while (!signal.aborted) {
+      await this.#lookAtSlot();
+      await this.#lookNow();
+      this.#readers.wake(signal);
+      await this.#emitHeartbeat();
+      const soon = new Promise<void>((resolve) => {
+        this.#lookSoon = resolve;
+      });
+      await Promise.race([soon, pause(spec.heartbeatMs, undefined, { signal }).catch(() => undefined)]);
+    }
+  }
+
+  async #lookNow(): Promise<void> {
+    const { control, context, cursor, tables } = this.#options;
+    const { gone } = await tables.look();
+    if (gone.length > 0) {
+      const [row] = await control.query(
+        "SELECT pg_current_wal_insert_lsn(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000",
+      );
+      const version = `${versionLsn(cursor.epoch, parseLsn(row?.[0] ?? ""))}-00000000`;
+      const at = instantText(BigInt(row?.[1] ?? 0));
+      await context.append(
+        gone.map((stream) => ({
+          contract: context.source,
+          ...changeLine({
+            id: `${version}/${stream}/gone`,
+            at,
+            stream: JSON.stringify(stream),
+            op: "truncate",
+            key: "[]",
+            version,
+            row: "null",
+          }),
+        })),
+      );
+    }
+    this.#checkpoint.changed();
+  }
+
+  async #lookAtSlot(): Promise<void> {
+    const { control, facts, cursor, context } = this.#options;
+    this.#slot = await readSlot(control, facts.version, cursor.slot);
+    const warning = this.#slot === undefined ? undefined : this.#budget.look(this.#slot, performance.now());
+    if (warning === undefined) return;
+    const { usedBytes, budgetBytes, secondsLeft } = warning;
+    const eta = secondsLeft === null ? "" : `, and at this speed loses it in ${duration(secondsLeft)}`;
+    const part = Math.round((100 * usedBytes) / budgetBytes);
+    context.log(
+      "warn",
+      `The slot ${cursor.slot} holds back ${part} % of the write-ahead log that max_slot_wal_keep_size allows it${eta}.`,
+      { code: "postgres_wal_budget", usedBytes, budgetBytes, secondsLeft },
+    );
+  }
+
+  /** A record in the log of a database that nobody writes to, so that its slot moves on as other databases write. */
+  async #emitHeartbeat(): Promise<void> {
+    const { control, context, spec } = this.#options;
+    const now = performance.now();
+    if (now - this.#beat < spec.heartbeatMs * 0.9) return;
+    this.#beat = now;
+    try {
+      await control.query("SELECT pg_logical_emit_message(false, 'weir', '')");
+      this.#heartbeatFails = false;
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      if (!this.#heartbeatFails) context.log("warn", `no heartbeat can be written: ${error.message}`);
+      this.#heartbeatFails = true;
+    }
+  }
+
+  /** After a long silence: whether the server works its way through log that holds nothing for us. */
+  async #serverIsBusy(): Promise<boolean> {
+    const { control, facts, cursor } = this.#options;
+    const slot = await Promise.race([
+      readSlot(control, facts.version, cursor.slot),
+      pause(10_000, undefined, { ref: false }),
+    ]).catch(() => undefined);
+    return slot !== undefined && slot.activePid !== null && slot.current > this.#replication.serverLsn;
+  }
+
+  async #report(signal: AbortSignal): Promise<void> {
+    const { context } = this.#options;
+    while (!signal.aborted) {
+      context.report(this.#status());
+      await pause(reportEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #status(): CaptureStatus {
+    const { cursor, tables } = this.#options;
+    const slot = this.#slot;
+    const lsn = parseLsn(cursor.lsn);
+    const reading = this.#readers.waiting;
+    const reads = reading.map((stream) => tables.states[stream]?.read?.rows ?? 0);
+    return {
+      state: reading.length > 0 ? "reading tables" : "streaming",
+      tables: Object.keys(tables.states).length,
+      tablesLeftOut: tables.leftOut.length,
+      tablesToRead: reading.length,
+      rowsRead: this.#readers.rows,
+      rowsOfTablesBeingRead: reads.reduce((sum, rows) => sum + rows, 0),
+      lsn: cursor.lsn,
+      lastCommitAt: cursor.at,
+      lagBytes: slot === undefined ? null : Math.max(0, Number(slot.current - lsn)),
+      slotRetainedBytes: slot?.retainedBytes ?? null,
+      walBudgetBytes: slot?.budgetBytes ?? null,
+      walBudgetSecondsLeft: this.#budget.secondsLeft,
+      charactersInFlight: this.#replication.inFlight,
+      changes: this.#replication.records,
+    };
+  }
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}

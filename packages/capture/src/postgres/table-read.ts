@@ -1,0 +1,354 @@
+import { isUtf8 } from "node:buffer";
+import type { CaptureContext, CapturedRecord } from "../capture.ts";
+import { describeTables } from "./catalog.ts";
+import type { CatalogTable, PublishedTable } from "./catalog.ts";
+import { columnsText } from "./columns.ts";
+import type { ShownColumn, TypeNames } from "./columns.ts";
+import { copyValues } from "./copy-text.ts";
+import type { TableRead } from "./cursor.ts";
+import { instantText, parseLsn, versionLsn } from "./lsn.ts";
+import { changeLine, columnPrefixes, keyText, maxRowBytes, rowText, withinBounds } from "./row-text.ts";
+import type { Value } from "./row-text.ts";
+import { ServerError, identifier, literal } from "./wire.ts";
+import type { Wire } from "./wire.ts";
+
+/** Ordinals at the position of a read; see `firstOrdinal` of the streamed changes. */
+const fenceOrdinal = "00000000";
+const rowOrdinal = "00000001";
+
+/** Characters of records that one reader may have on their way to the log. */
+const maxInFlight = 8 * 1024 * 1024;
+const fullBatch = 512 * 1024;
+
+export interface TableReaderOptions {
+  readonly source: string;
+  readonly version: number;
+  readonly types: TypeNames;
+  readonly append: CaptureContext["append"];
+  readonly unencoded: boolean;
+}
+
+/** What a chunk came to. */
+export type ChunkResult =
+  | {
+      readonly kind: "read";
+      readonly rows: number;
+      readonly bytes: number;
+      readonly last: readonly string[] | null;
+    }
+  /** The table is not as it was when the read was planned; nothing was read. */
+  | { readonly kind: "changed" };
+
+/** Columns of a table that are published, and so are captured. */
+export function publishedColumns(
+  table: CatalogTable,
+  published: PublishedTable | undefined,
+): CatalogTable["columns"] {
+  const names = published?.columns;
+  return table.columns.filter(({ name, generated }) =>
+    names === null || names === undefined ? generated === "" : names.includes(name),
+  );
+}
+
+/** Whether a table can be read in chunks: its key is that of an index. Else it is read in one piece. */
+const hasOrder = ({ identity, primaryKey }: CatalogTable): boolean =>
+  identity !== "f" || primaryKey.length > 0;
+
+/**
+ * Reads tables in chunks by key, each in a short transaction of its own, as records that any streamed change beats.
+ *
+ * A row is versioned with the position at which the read was planned, and by when it was read, so that of two reads the later
+ * wins. That is right because whatever was committed before the position is visible to every chunk (see `quietWriters`), and
+ * whatever is committed behind it is streamed.
+ */
+export class TableReader {
+  readonly #options: TableReaderOptions;
+  readonly #wire: Wire;
+
+  constructor(wire: Wire, options: TableReaderOptions) {
+    this.#wire = wire;
+    this.#options = options;
+  }
+
+  /**
+   * Reads up to `limit` rows behind the key where the last chunk ended; resolves when they are durable.
+   *
+   * @param same whether the table is still what the read was planned for
+   */
+  async chunk(
+    table: CatalogTable,
+    published: PublishedTable | undefined,
+    read: TableRead,
+    limit: number,
+    same: (now: CatalogTable) => boolean,
+  ): Promise<ChunkResult> {
+    const [partition] = read.partitions ?? [];
+    const from = partition === undefined ? undefined : await this.#partition(partition);
+    if (from === null) return { kind: "changed" };
+    const place = from ?? `${table.partitioned ? "" : "ONLY "}${qualified(table.schema, table.table)}`;
+    try {
+      await this.#wire.query(
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE ${place} IN ACCESS SHARE MODE`,
+      );
+      const [now] = await describeTables(this.#wire, this.#options.version, [table.oid]);
+      if (now === undefined || !same(now)) return { kind: "changed" };
+      return await this.#copy(now, published, read, limit, place);
+    } catch (error) {
+      // 42P01: no such table; 3F000: no such schema. It was renamed or dropped since it was listed.
+      if (error instanceof ServerError && /^(42P01|3F000)$/.test(error.code)) return { kind: "changed" };
+      throw error;
+    } finally {
+      await this.#wire.query("ROLLBACK").catch(() => undefined);
+    }
+  }
+
+  /** What ends a read: of rows that it did not find, those from before its position are gone. */
+  async fence(table: CatalogTable, read: TableRead): Promise<void> {
+    const [row] = await this.#wire.query(nowSql);
+    await this.#options.append([
+      this.#record(table, instant(row?.[0]), "truncate", `${read.version}-${fenceOrdinal}`, "null"),
+    ]);
+  }
+
+  /** The record of a table's columns that begins a read. */
+  async schema(table: CatalogTable, published: PublishedTable | undefined, read: TableRead): Promise<string> {
+    const columns = shownColumns(table, published, this.#options.types);
+    const [row] = await this.#wire.query(nowSql);
+    const shown = JSON.stringify({ columns });
+    await this.#options.append([
+      this.#record(table, instant(row?.[0]), "schema", `${read.version}-${rowOrdinal}`, shown),
+    ]);
+    return columnsText(columns);
+  }
+
+  async #partition(oid: number): Promise<string | null> {
+    const [row] = await this.#wire.query(
+      `SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = ${oid} AND relispartition`,
+    );
+    return row === undefined ? null : qualified(row[0] ?? "", row[1] ?? "");
+  }
+
+  async #copy(
+    table: CatalogTable,
+    published: PublishedTable | undefined,
+    read: TableRead,
+    limit: number,
+    place: string,
+  ): Promise<ChunkResult> {
+    const columns = publishedColumns(table, published);
+    const names = columns.map(({ name }) => name);
+    const [row] = await this.#wire.query(
+      `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000, pg_current_wal_insert_lsn()`,
+    );
+    const version = `${read.version}-${rowOrdinal}-${versionLsn(0, parseLsn(row?.[1] ?? ""))}`;
+    const keyAt = table.key.map((name) => names.indexOf(name));
+    const writer = new RowWriter(
+      this.#wire,
+      this.#options,
+      table.stream,
+      names,
+      keyAt,
+      version,
+      instant(row?.[0]),
+    );
+    const conditions = published?.rowFilter == null ? [] : [published.rowFilter];
+    if (read.after !== null) conditions.push(await this.#behind(table, read.after));
+    const order = hasOrder(table) ? ` ORDER BY ${table.key.map(identifier).join(", ")} LIMIT ${limit}` : "";
+    const where =
+      conditions.length === 0 ? "" : ` WHERE ${conditions.map((text) => `(${text})`).join(" AND ")}`;
+    const list = names.map(identifier).join(", ");
+    await this.#wire.copyOut(`COPY (SELECT ${list} FROM ${place}${where}${order}) TO STDOUT`, writer);
+    await writer.end();
+    const { rows, bytes } = writer;
+    return { kind: "read", rows, bytes, last: hasOrder(table) && rows === limit ? writer.lastKey : null };
+  }
+
+  /** The condition that a row comes behind a key in the key's order. */
+  async #behind(table: CatalogTable, after: readonly string[]): Promise<string> {
+    const types = table.key.map((name) => table.columns.find((column) => column.name === name)?.type ?? 0);
+    const schemas = await this.#operatorSchemas(types.filter((oid) => oid >= 16384));
+    const keys = table.key.map(identifier);
+    const values = after.map(literal);
+    if (schemas.size === 0) return `(${keys.join(", ")}) > (${values.join(", ")})`;
+    // Operators of extensions are not found by name alone; and two of them may not stand in one comparison of rows.
+    const operator = (i: number, sign: string): string => {
+      const schema = schemas.get(types[i] ?? 0);
+      return schema === undefined ? sign : `OPERATOR(${identifier(schema)}.${sign})`;
+    };
+    return keys
+      .map((key, i) => {
+        const equal = keys.slice(0, i).map((before, j) => `${before} ${operator(j, "=")} ${values[j]}`);
+        return `(${[...equal, `${key} ${operator(i, ">")} ${values[i]}`].join(" AND ")})`;
+      })
+      .join(" OR ");
+  }
+
+  /** Schemas of the ordering operators of types that bring their own. */
+  async #operatorSchemas(types: readonly number[]): Promise<Map<number, string>> {
+    if (types.length === 0) return new Map();
+    const rows = await this.#wire.query(`
+      SELECT c.opcintype, n.nspname FROM pg_opclass c
+      JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
+      JOIN pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 5
+        AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
+      JOIN pg_operator o ON o.oid = a.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+      WHERE c.opcdefault AND n.nspname <> 'pg_catalog' AND c.opcintype IN (${types.join(", ")})`);
+    return new Map(rows.map(([oid, schema]) => [Number(oid), schema ?? ""]));
+  }
+
+  #record(table: CatalogTable, at: string, op: string, version: string, row: string): CapturedRecord {
+    const stream = JSON.stringify(table.stream);
+    const { text, keys } = changeLine({
+      id: `${version}/${table.stream}/${op}`,
+      at,
+      stream,
+      op,
+      key: "[]",
+      version,
+      row,
+    });
+    return { contract: this.#options.source, text, keys };
+  }
+}
+
+const nowSql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000";
+const instant = (us: string | null | undefined): string => instantText(BigInt(us ?? "0"));
+
+const qualified = (schema: string, table: string): string => `${identifier(schema)}.${identifier(table)}`;
+
+export function shownColumns(
+  table: CatalogTable,
+  published: PublishedTable | undefined,
+  types: TypeNames,
+): ShownColumn[] {
+  return publishedColumns(table, published).map((column) => ({
+    name: column.name,
+    type: types.text(column),
+    key: table.key.includes(column.name),
+  }));
+}
+
+/** Makes records of the rows of a COPY and sends them to the log, stopping the COPY while too many are on their way. */
+class RowWriter {
+  readonly #wire: Wire;
+  readonly #options: TableReaderOptions;
+  readonly #stream: string;
+  readonly #streamText: string;
+  readonly #names: readonly string[];
+  readonly #prefixes: readonly string[];
+  readonly #keyAt: readonly number[];
+  readonly #version: string;
+  readonly #at: string;
+  #records: CapturedRecord[] = [];
+  #size = 0;
+  #inFlight = 0;
+  #failure: unknown;
+  #appended: Promise<void> = Promise.resolve();
+  #last: readonly Value[] = [];
+  rows = 0;
+  bytes = 0;
+
+  constructor(
+    wire: Wire,
+    options: TableReaderOptions,
+    stream: string,
+    names: readonly string[],
+    keyAt: readonly number[],
+    version: string,
+    at: string,
+  ) {
+    this.#wire = wire;
+    this.#options = options;
+    this.#stream = stream;
+    this.#streamText = JSON.stringify(stream);
+    this.#names = names;
+    this.#prefixes = columnPrefixes(names);
+    this.#keyAt = keyAt;
+    this.#version = version;
+    this.#at = at;
+  }
+
+  get lastKey(): string[] {
+    return this.#keyAt.map((at) => this.#last[at] ?? "");
+  }
+
+  data(buffer: Buffer, start: number, end: number): void {
+    if (this.#failure !== undefined) return;
+    this.rows += 1;
+    this.bytes += end - start;
+    const values: Value[] = copyValues(buffer.toString("utf8", start, end - 1));
+    this.#last = values;
+    if (this.#options.unencoded && !isUtf8(buffer.subarray(start, end))) {
+      this.#unreadable("invalid_utf8", "a row with bytes that are not UTF-8", buffer.subarray(start, end));
+      return;
+    }
+    const key = keyText(this.#keyAt, values);
+    let unknown: string[] | undefined;
+    if (end - start > maxRowBytes / 8) {
+      unknown = withinBounds(values, this.#prefixes).map((i) => this.#names[i] ?? "");
+      if (unknown.length > 0) {
+        this.#unreadable(
+          "too_large",
+          `values of ${unknown.join(", ")} are left out of a row`,
+          Buffer.from(key),
+        );
+      }
+    }
+    const { text, keys } = changeLine({
+      id: `${this.#version}/${this.#stream}/${key}`,
+      at: this.#at,
+      stream: this.#streamText,
+      op: "snapshot",
+      key,
+      version: this.#version,
+      row: rowText(this.#prefixes, values),
+      unknown,
+    });
+    this.#records.push({ contract: this.#options.source, text, keys });
+    this.#size += text.length;
+    if (this.#size >= fullBatch) this.#flush();
+  }
+
+  chunk(): void {
+    if (this.#inFlight > maxInFlight && this.#failure === undefined) this.#wire.pause();
+  }
+
+  /** Resolves when all rows are durable. */
+  async end(): Promise<void> {
+    this.#flush();
+    await this.#appended;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #unreadable(error: "invalid_utf8" | "too_large", detail: string, bytes: Uint8Array): void {
+    const what = `${this.#stream}: ${detail}`;
+    this.#records.push({
+      contract: this.#options.source,
+      error,
+      detail: what,
+      bytes: Uint8Array.from(bytes),
+    });
+    this.#size += detail.length + bytes.length;
+  }
+
+  #flush(): void {
+    if (this.#records.length === 0) return;
+    const size = this.#size;
+    const before = this.#appended;
+    const appended = this.#options.append(this.#records);
+    this.#records = [];
+    this.#size = 0;
+    this.#inFlight += size;
+    this.#appended = Promise.all([before, appended]).then(
+      () => {
+        this.#inFlight -= size;
+        if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
+      },
+      (error: unknown) => {
+        this.#failure ??= error;
+        // What is left of the COPY is read and thrown away, so that the connection can be used again.
+        this.#wire.resume();
+      },
+    );
+  }
+}
