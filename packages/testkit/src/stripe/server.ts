@@ -97,12 +97,12 @@ export class StripeServer {
   }
 
   /** A new object made from Stripe's example, and its event. */
-  create(type: string, fields: JsonObject = {}): string {
+  create(type: string, fields: JsonObject = {}, eventType = `${type}.created`): string {
     const example = stripeObjects[type];
     if (example === undefined) throw new Error(`no example of ${type}`);
     const id = `${textOf(example["id"]).split("_")[0]}_${this.#newId()}`;
     this.#objects.set(id, { ...example, created: this.#second(), ...fields, id });
-    this.#tell(id, `${type}.created`);
+    this.#tell(id, eventType);
     return id;
   }
 
