@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/contract";
-import type { Capture, StripeSource } from "@weir/capture";
+import type { Capture, PostgresSource, StripeSource } from "@weir/capture";
 import type { Collector, CollectorOptions, PushSource, WebhookReceiver } from "@weir/collect";
 import type { Project } from "./project.ts";
 
@@ -32,6 +32,13 @@ interface CapturePlace {
 const kinds: Readonly<Record<string, Kind>> = {
   http: { pushed: true },
   logs: { pushed: true },
+  postgres: {
+    pulled: () => true,
+    capture: async (declared: PostgresSource, { source }) => {
+      const { createPostgresCapture } = await import("@weir/capture/postgres");
+      return createPostgresCapture(declared, { source });
+    },
+  },
   stripe: {
     webhook: async (declared: StripeSource, source) => {
       const { stripeWebhook } = await import("@weir/capture/stripe");

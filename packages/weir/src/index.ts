@@ -14,8 +14,8 @@ export {
   validator,
 } from "@weir/contract";
 export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
-export { stripe } from "@weir/capture";
-export type { StripeOptions, StripeSource } from "@weir/capture";
+export { postgres, stripe } from "@weir/capture";
+export type { PostgresOptions, PostgresSource, StripeOptions, StripeSource } from "@weir/capture";
 export { http, logs } from "@weir/collect";
 export type { HttpSource, HttpSourceOptions, LogSource, LogSourceOptions, SourceLimits } from "@weir/collect";
 export { avg, count, derive, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
