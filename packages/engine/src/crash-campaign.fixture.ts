@@ -26,7 +26,8 @@ import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 /** Bounds so low that every kind of upkeep comes up within seconds. */
 export const crashSettings: EngineSettings = {
   commitAge: "20ms",
-  dedupHorizon: "4d",
+  // Longer than a slow machine takes for the commits that fill several runs of ids: else they are forgotten, never merged.
+  dedupHorizon: "16d",
   logRetentionBytes: 40_000,
   memoryLimit: "512MB",
 };
