@@ -7,3 +7,5 @@ export { postgres } from "./postgres/source.ts";
 export type { PostgresOptions, PostgresSource } from "./postgres/source.ts";
 export { stripe } from "./stripe/declare.ts";
 export type { StripeOptions, StripeSource } from "./stripe/declare.ts";
+export { salesforce } from "./salesforce/declare.ts";
+export type { SalesforceAuth, SalesforceOptions, SalesforceSource } from "./salesforce/declare.ts";

@@ -175,8 +175,12 @@ test.each<[string, JsonObject]>([
   ["data.object is no object", event("customer.updated", customer, { data: null })],
   ["data.object is no object", event("customer.updated", customer, { data: { object: [] } })],
   ["data.object.object is no string", event("customer.updated", { id: "x" })],
-  ["a number beyond a double", event("customer.updated", { ...customer, balance: 2 ** 53 })],
-  ["a number beyond a double", event("customer.updated", { ...customer, x: [{ "\u00e9": Infinity }] })],
+  ["a value that cannot be kept exactly", event("customer.updated", { ...customer, balance: 2 ** 53 })],
+  [
+    "a value that cannot be kept exactly",
+    event("customer.updated", { ...customer, x: [{ "\u00e9": Infinity }] }),
+  ],
+  ["a value that cannot be kept exactly", event("customer.updated", { ...customer, name: "\ud83d" })],
 ])("%s: no change", (why, given) => {
   const read = readEvent(given, version);
   expect(read).toContain(why);

@@ -30,6 +30,7 @@ function rowOf(object: JsonObject, apiVersion: string, account: string | undefin
 
 /** The value with its members in the order of their names: webhooks and lists may order them differently. */
 function sorted(value: Json): Json {
+  if (typeof value === "string") return value.toWellFormed();
   if (Array.isArray(value)) return value.map(sorted);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(
@@ -39,13 +40,14 @@ function sorted(value: Json): Json {
   );
 }
 
-/** Path of the first number that a double does not hold as it was written. */
+/** Path of the first value that would not be kept as it was sent: a number beyond a double, half a surrogate pair. */
 function inexact(value: Json, path: string): string | undefined {
   if (typeof value === "number") {
     return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))
       ? undefined
       : path;
   }
+  if (typeof value === "string") return value.isWellFormed() ? undefined : path;
   if (typeof value !== "object" || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
     const found = inexact(member, `${path}/${name}`);
@@ -101,7 +103,7 @@ export function readEvent(event: JsonObject, pinned: string): ReadEvent | string
   const subject = subjectOf(about, typeof account === "string" ? account : undefined);
   if (typeof subject === "string") return subject;
   const path = inexact(about, "");
-  if (path !== undefined) return `a number beyond a double at ${short(path)}`;
+  if (path !== undefined) return `a value that cannot be kept exactly at ${short(path)}`;
 
   const apiVersion = typeof version === "string" ? version : pinned;
   const isPinned = apiVersion === pinned;

@@ -1,0 +1,3 @@
+/** What the composition root loads for sources of kind `salesforce`. */
+export { createSalesforceCapture } from "./capture.ts";
+export type { SalesforceCaptureOptions } from "./capture.ts";

@@ -1,0 +1,336 @@
+import { WeirError } from "@weir/contract";
+import type { Change } from "@weir/contract";
+import type { CaptureContext } from "../capture.ts";
+import { changeRecord } from "../capture.ts";
+import type { Clock } from "../web/clock.ts";
+import { createJob, jobState, resultPage } from "./bulk.ts";
+import { Refusal, type SalesforceClient } from "./client.ts";
+import { compareIds } from "./compare.ts";
+import type { ObjectCursor, Pass } from "./cursor.ts";
+import type { SalesforceSource } from "./declare.ts";
+import { readDeleted } from "./deleted.ts";
+import { type Description, describe } from "./describe.ts";
+import type { IdJournal } from "./id-journal.ts";
+import { fitsAddress, queryAddress, restPage, rowsOf } from "./rest-query.ts";
+import { type ReadRow, csvValue, readRow, rowChange, schemaChange, schemaHash } from "./row.ts";
+import { bulkQuery, pageQuery } from "./soql.ts";
+
+/** What the objects of a source share. */
+export interface Shared {
+  readonly spec: SalesforceSource;
+  readonly client: SalesforceClient;
+  readonly clock: Clock;
+  readonly context: CaptureContext;
+  /** Makes the cursor of an object durable. */
+  readonly save: (object: string, cursor: ObjectCursor) => Promise<void>;
+}
+
+export interface ObjectCounts {
+  rows: number;
+  deleted: number;
+  purged: number;
+  found: number;
+  pages: number;
+  jobs: number;
+}
+
+const describeMs = 3_600_000;
+const deletedMs = 3_600_000;
+/** A job is looked at again after this, and half as much longer each time. */
+const pollMs = { first: 2000, longest: 60_000 };
+/** Jobs that fail before the pass goes on with the REST API. */
+const maxFailedJobs = 3;
+
+/** One object: its rows as they change, its deletions, its ids, its columns. */
+export class ObjectCapture {
+  readonly name: string;
+  readonly counts: ObjectCounts = { rows: 0, deleted: 0, purged: 0, found: 0, pages: 0, jobs: 0 };
+  /** Why it was not read at the last turn. */
+  problem: string | undefined;
+  readonly #shared: Shared;
+  readonly #journal: IdJournal | undefined;
+  #cursor: ObjectCursor;
+  #description: Description | undefined;
+  #describedMs = 0;
+  #deletedMs = 0;
+  #pollMs = pollMs.first;
+  #failedJobs = 0;
+  /** The Bulk API does not take the object. */
+  #isRestOnly = false;
+
+  constructor(
+    shared: Shared,
+    name: string,
+    cursor: ObjectCursor | undefined,
+    journal: IdJournal | undefined,
+  ) {
+    this.#shared = shared;
+    this.name = name;
+    this.#cursor = cursor ?? { lastPass: 0 };
+    this.#journal = journal;
+  }
+
+  get cursor(): ObjectCursor {
+    return this.#cursor;
+  }
+
+  /**
+   * Does what there is to do. Returns after how many milliseconds to come back.
+   *
+   * @throws what the client throws; Refusal and `salesforce_object_unavailable` are about this object alone
+   */
+  async turn(): Promise<number> {
+    try {
+      return await this.#turn(await this.#describe());
+    } catch (error) {
+      const isOld = this.#shared.clock.now() - this.#describedMs > 0;
+      if (!(error instanceof Refusal) || error.reason !== "INVALID_FIELD" || !isOld) throw error;
+      // A field was removed, or hidden from the user, since the fields were asked for.
+      this.#description = undefined;
+      return await this.#turn(await this.#describe());
+    }
+  }
+
+  async #turn(description: Description): Promise<number> {
+    const { spec, client, context } = this.#shared;
+    if (this.#cursor.pass === undefined) await this.#begin();
+    const { pass } = this.#cursor;
+    if (pass !== undefined) {
+      const read =
+        pass.job === undefined ? this.#readPages(description, pass) : this.#readJob(description, pass);
+      if (!(await read)) return this.#pollMs;
+    }
+    await this.#readDeletions(description);
+    const { comparedAt } = this.#cursor;
+    const isDue =
+      spec.compareMs !== undefined &&
+      (comparedAt === undefined || client.serverNow() - Date.parse(comparedAt) >= spec.compareMs);
+    if (isDue && this.#journal !== undefined && !context.signal.aborted)
+      await this.#compare(description, this.#journal);
+    return spec.everyMs;
+  }
+
+  /** The object's fields, asked for once an hour. New ones make all rows be read again: their values are in no row so far. */
+  async #describe(): Promise<Description> {
+    const { client, clock, context } = this.#shared;
+    const isFresh = clock.now() - this.#describedMs < describeMs;
+    if (this.#description !== undefined && isFresh) return this.#description;
+    const description = await describe(client, this.name, context.signal);
+    this.#description = description;
+    this.#describedMs = clock.now();
+    const { fields: known, schema } = this.#cursor;
+    if (schema === schemaHash(description)) return description;
+    const names = description.fields.map(({ name }) => name);
+    const added = known === undefined ? [] : names.filter((name) => !known.includes(name));
+    if (added.length > 0) {
+      const message = `${this.name} has new fields (${added.join(", ").slice(0, 200)}): all its rows are read again`;
+      context.log("info", message, { object: this.name });
+    }
+    const pass = this.#nextPass();
+    await this.#append([schemaChange(description, pass, new Date(pass * 1000).toISOString())]);
+    await this.#save({
+      schema: schemaHash(description),
+      fields: names,
+      lastPass: pass,
+      ...(added.length > 0 ? { through: undefined, pass: undefined } : {}),
+    });
+    return description;
+  }
+
+  /** Seconds; greater than that of any pass before. */
+  #nextPass(): number {
+    return Math.max(this.#cursor.lastPass + 1, Math.floor(this.#shared.client.serverNow() / 1000));
+  }
+
+  /** Begins a pass, if there is anything that has settled since the last. In the cursor first: its number decides between readings. */
+  async #begin(): Promise<void> {
+    const { client, spec } = this.#shared;
+    const settledMs = Math.floor((client.serverNow() - spec.settleMs) / 1000) * 1000;
+    const upTo = new Date(settledMs).toISOString();
+    const { through, deletedThrough } = this.#cursor;
+    if (through !== undefined && upTo <= through) return;
+    const number = this.#nextPass();
+    this.#failedJobs = 0;
+    await this.#save({
+      pass: { number, upTo },
+      lastPass: number,
+      // From before the first row is read, as a row may be purged between.
+      deletedThrough: deletedThrough ?? upTo,
+    });
+  }
+
+  /** Reads a pass by pages of the REST API, or finds that it is one for the Bulk API. Tells whether the pass is done. */
+  async #readPages(description: Description, begun: Pass): Promise<boolean> {
+    const { client, context, spec } = this.#shared;
+    let pass = begun;
+    for (;;) {
+      const span = { through: this.#cursor.through, upTo: pass.upTo };
+      const query = pageQuery(description, span, pass.place);
+      const fits = fitsAddress(query);
+      const mayJob = !this.#isRestOnly && spec.mode !== "rest" && this.#failedJobs < maxFailedJobs;
+      if (pass.place === undefined && mayJob && (spec.mode === "bulk" || !fits)) {
+        if (await this.#startJob(description, pass)) return false;
+        continue;
+      }
+      if (!fits) {
+        const message = `The query of ${this.name} is too long for the REST API, and the Bulk API does not take it.`;
+        throw new WeirError("salesforce_object_unavailable", message, { where: this.name });
+      }
+      for (let address: string | undefined = queryAddress(query); address !== undefined;) {
+        const page = await restPage(client, address, context.signal);
+        if (page === undefined) break;
+        if (pass.place === undefined && mayJob && page.total > spec.bulkRows) {
+          if (await this.#startJob(description, pass)) return false;
+        }
+        const rows = rowsOf(description, page);
+        await this.#take(rows, pass);
+        this.counts.pages++;
+        const last = rows.at(-1);
+        if (page.next === undefined) return await this.#end(pass);
+        if (last !== undefined) pass = { ...pass, place: { stamp: last.stamp, id: last.id } };
+        await this.#save({ pass });
+        if (context.signal.aborted) return false;
+        address = page.next;
+      }
+      // The address of the next page has expired: asked again, from the last row on.
+    }
+  }
+
+  /** False if the Bulk API does not take the object. */
+  async #startJob(description: Description, pass: Pass): Promise<boolean> {
+    const { client, context } = this.#shared;
+    const span = { through: this.#cursor.through, upTo: pass.upTo };
+    let id: string;
+    try {
+      id = await createJob(client, bulkQuery(description, span), context.signal);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.reason === "INVALID_FIELD") throw error;
+      context.log("info", `the Bulk API does not take ${this.name}: ${error.reason}`, { object: this.name });
+      this.#isRestOnly = true;
+      return false;
+    }
+    this.counts.jobs++;
+    this.#pollMs = pollMs.first;
+    await this.#save({ pass: { ...pass, job: { id } } });
+    return true;
+  }
+
+  /** Looks at the pass's job and reads its results, if it is finished. Tells whether the pass is done. */
+  async #readJob(description: Description, pass: Pass): Promise<boolean> {
+    const { client, context } = this.#shared;
+    let { job } = pass;
+    if (job === undefined) return false;
+    const { state, message } = await jobState(client, job.id, context.signal);
+    if (state === "working") {
+      this.#pollMs = Math.min(pollMs.longest, this.#pollMs * 1.5);
+      return false;
+    }
+    if (state !== "complete") return await this.#dropJob(pass, message, state === "failed");
+    for (;;) {
+      const page = await resultPage(
+        client,
+        { id: job.id, locator: job.locator },
+        context.signal,
+        (header, rows) => this.#take(csvRows(description, header, rows), pass),
+      );
+      if (page === undefined) return await this.#dropJob(pass, "its results are no more", false);
+      this.counts.pages++;
+      if (page.next === undefined) return await this.#end(pass);
+      job = { id: job.id, locator: page.next };
+      await this.#save({ pass: { ...pass, job } });
+      if (context.signal.aborted) return false;
+    }
+  }
+
+  /** Begins a pass's reading anew, after its job came to nothing. */
+  async #dropJob(pass: Pass, message: string, isFailure: boolean): Promise<boolean> {
+    const { context } = this.#shared;
+    if (isFailure) this.#failedJobs++;
+    context.log("warn", `a bulk job of ${this.name} is given up: ${message}`, { object: this.name });
+    this.#pollMs = pollMs.first;
+    await this.#save({ pass: { number: pass.number, upTo: pass.upTo } });
+    return false;
+  }
+
+  /** Appends rows as changes. */
+  async #take(rows: readonly ReadRow[], pass: Pass): Promise<void> {
+    const { through } = this.#cursor;
+    const changes = rows.map((row) => {
+      const isNew = row.created !== undefined && through !== undefined && row.created > through;
+      const op = through === undefined ? "snapshot" : isNew ? "insert" : "update";
+      return rowChange(this.name, row, { pass: pass.number, op });
+    });
+    await this.#append(changes);
+    this.#journal?.add(
+      rows.filter(({ isDeleted }) => !isDeleted).map(({ id }) => id),
+      "+",
+    );
+    this.#journal?.add(
+      rows.filter(({ isDeleted }) => isDeleted).map(({ id }) => id),
+      "-",
+    );
+    const deleted = rows.filter(({ isDeleted }) => isDeleted).length;
+    this.counts.rows += rows.length - deleted;
+    this.counts.deleted += deleted;
+  }
+
+  async #end(pass: Pass): Promise<boolean> {
+    await this.#save({ through: pass.upTo, pass: undefined });
+    return true;
+  }
+
+  /** Asks which rows were deleted, once an hour: those purged from the recycle bin are in no query. */
+  async #readDeletions(description: Description): Promise<void> {
+    const { clock } = this.#shared;
+    const { deletedThrough } = this.#cursor;
+    if (!description.isReplicateable || deletedThrough === undefined) return;
+    if (clock.now() - this.#deletedMs < deletedMs) return;
+    this.#deletedMs = clock.now();
+    const found = await readDeleted(this.#shared, this.name, deletedThrough);
+    await this.#append(found.changes);
+    this.#journal?.add(found.ids, "-");
+    this.counts.deleted += found.ids.length;
+    await this.#save({
+      deletedThrough: found.through,
+      // What was deleted before is known to a comparison only.
+      ...(found.hasGap ? { comparedAt: undefined } : {}),
+    });
+  }
+
+  async #compare(description: Description, journal: IdJournal): Promise<void> {
+    const { client } = this.#shared;
+    const { through, lastPass } = this.#cursor;
+    if (through === undefined) return;
+    const comparedAt = new Date(client.serverNow()).toISOString();
+    const { missing, found, isUnclear } = await compareIds(this.#shared, description, journal, {
+      through,
+      pass: lastPass,
+    });
+    this.counts.purged += missing;
+    this.counts.found += found;
+    await this.#save({ comparedAt, ...(isUnclear ? { through: undefined } : {}) });
+  }
+
+  async #append(changes: readonly Change[]): Promise<void> {
+    const { context } = this.#shared;
+    if (changes.length > 0)
+      await context.append(changes.map((change) => changeRecord(context.source, change)));
+  }
+
+  async #save(change: Partial<ObjectCursor>): Promise<void> {
+    this.#cursor = { ...this.#cursor, ...change };
+    await this.#shared.save(this.name, this.#cursor);
+  }
+}
+
+function csvRows(
+  description: Description,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): ReadRow[] {
+  const places = new Map(header.map((name, i) => [name, i]));
+  return rows.flatMap((values) => {
+    const row = readRow(description, (field) => csvValue(field, values[places.get(field.name) ?? -1] ?? ""));
+    return row === undefined ? [] : [row];
+  });
+}

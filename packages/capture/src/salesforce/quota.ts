@@ -1,0 +1,138 @@
+import type { Json, JsonObject } from "@weir/contract";
+import type { Clock } from "../web/clock.ts";
+
+const hourMs = 3_600_000;
+/** The organisation's quota is over the last 24 hours. */
+const windowHours = 24;
+/** From this part of the source's share on, requests are spread over the time that is left. */
+const slowFrom = 0.8;
+/** Whoever used them, the last requests of the organisation are not for copying. */
+const reserved = 0.05;
+/** How often a stopped source looks whether others have stopped using it all; each look is a request. */
+const probeMs = 15 * 60_000;
+
+export type QuotaState = "open" | "slow" | "stopped";
+
+/**
+ * Keeps a source within its share of the organisation's daily API requests (`Sforce-Limit-Info: api-usage=USED/LIMIT`): it counts its
+ * own by the hour, slows down as they near the share, and stops at it, or when everybody together has used up nearly all.
+ */
+export class Quota {
+  readonly #clock: Clock;
+  readonly #share: number;
+  readonly #onChange: (state: QuotaState, why: string) => void;
+  /** Own requests by hour since the epoch. */
+  readonly #hours = new Map<number, number>();
+  #used: number | undefined;
+  #limit: number | undefined;
+  #state: QuotaState = "open";
+  #probedMs = 0;
+
+  constructor(clock: Clock, share: number, onChange: (state: QuotaState, why: string) => void) {
+    this.#clock = clock;
+    this.#share = share;
+    this.#onChange = onChange;
+  }
+
+  /** Returns when a request may be sent, and counts it; at once when the signal aborts. */
+  async take(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { state, why, waitMs } = this.#judge();
+      if (state !== this.#state) {
+        this.#state = state;
+        this.#onChange(state, why);
+      }
+      if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
+      if (signal.aborted || state !== "stopped") break;
+      if (this.#isUsedUp() && this.#clock.now() - this.#probedMs >= probeMs) break;
+    }
+    this.#probedMs = this.#clock.now();
+    const hour = this.#hour();
+    this.#hours.set(hour, (this.#hours.get(hour) ?? 0) + 1);
+  }
+
+  /** Reads what an answer says of the organisation's quota. */
+  note(header: string | null): void {
+    const match = /api-usage=(\d+)\/(\d+)/.exec(header ?? "");
+    if (match === null) return;
+    this.#used = Number(match[1]);
+    this.#limit = Number(match[2]);
+  }
+
+  /** An answer said that all requests are used up. */
+  exhausted(): void {
+    this.#limit ??= 1;
+    this.#used = this.#limit;
+  }
+
+  status(): Record<string, string | number | null> {
+    return {
+      quota: this.#state,
+      quota_own: this.#own(),
+      quota_own_limit: this.#allowed() ?? null,
+      quota_used: this.#used ?? null,
+      quota_limit: this.#limit ?? null,
+    };
+  }
+
+  save(): JsonObject {
+    this.#own();
+    return Object.fromEntries([...this.#hours].map(([hour, count]) => [String(hour), count]));
+  }
+
+  load(saved: Json | undefined): void {
+    if (typeof saved !== "object" || saved === null) return;
+    for (const [hour, count] of Object.entries(saved)) {
+      if (typeof count === "number" && /^\d+$/.test(hour)) this.#hours.set(Number(hour), count);
+    }
+  }
+
+  #judge(): { state: QuotaState; why: string; waitMs: number } {
+    const allowed = this.#allowed();
+    if (allowed === undefined) return { state: "open", why: "", waitMs: 0 };
+    if (this.#isUsedUp()) {
+      const why = `${this.#used} of the organisation's ${this.#limit} daily API requests are used`;
+      return { state: "stopped", why, waitMs: Math.max(0, this.#probedMs + probeMs - this.#clock.now()) };
+    }
+    const own = this.#own();
+    const freeMs = this.#untilFree();
+    if (own >= allowed) {
+      const why = `the source has used its ${allowed} of ${this.#limit} daily API requests`;
+      return { state: "stopped", why, waitMs: freeMs };
+    }
+    if (own < allowed * slowFrom) return { state: "open", why: "", waitMs: 0 };
+    const why = `the source has used ${own} of its ${allowed} daily API requests`;
+    return { state: "slow", why, waitMs: Math.ceil(freeMs / (allowed - own)) };
+  }
+
+  #isUsedUp(): boolean {
+    return (
+      this.#used !== undefined && this.#limit !== undefined && this.#used >= this.#limit * (1 - reserved)
+    );
+  }
+
+  #allowed(): number | undefined {
+    return this.#limit === undefined ? undefined : Math.max(1, Math.floor(this.#limit * this.#share));
+  }
+
+  #hour(): number {
+    return Math.floor(this.#clock.now() / hourMs);
+  }
+
+  /** Own requests of the last 24 hours; forgets older ones. */
+  #own(): number {
+    const first = this.#hour() - windowHours + 1;
+    let own = 0;
+    for (const [hour, count] of this.#hours) {
+      if (hour < first) this.#hours.delete(hour);
+      else own += count;
+    }
+    return own;
+  }
+
+  /** Milliseconds until the oldest hour that counts no longer does. */
+  #untilFree(): number {
+    const oldest = Math.min(...this.#hours.keys());
+    return Math.max(1, (oldest + windowHours) * hourMs - this.#clock.now());
+  }
+}
