@@ -72,6 +72,8 @@ export interface TableParts {
   readonly time?: string;
   /** A query of what an operator should know of the table's content: one text a row, as `concern`. */
   readonly concerns?: string;
+  /** A query that computes the first view's rows from the inputs alone, as they stand. */
+  readonly recomputed?: string;
   /** SQL of the user's in the statements above, which only a database can check. */
   readonly userSql?: UserSql;
 }

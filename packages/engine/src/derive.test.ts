@@ -184,6 +184,19 @@ test("a table that is new, changed, or reads a changed one is built as it would 
   await expectWhole();
 });
 
+test("verify finds rows that depend on those of other keys", async () => {
+  const sql = "SELECT order_id, customer, (SELECT count(*) FROM o) AS orders FROM o";
+  const shares = derive({ from: { o: "orders" }, key: "order_id", keys: { o: "order_id" }, sql });
+  await harness.open(program({ orders: tables["orders"] as TableSpec, shares }));
+  await harness.load([order(1, "ada")]);
+  expect((await harness.engine.verify()).ok).toBe(true);
+  await harness.load([order(2, "bob")]);
+  const { checks } = await harness.engine.verify();
+  expect(checks.filter(({ ok }) => !ok)).toEqual([
+    { name: "rows of shares", ok: false, detail: expect.stringContaining("4 rows are not as its SQL") },
+  ]);
+});
+
 test("what cannot be is said when the project is compiled", () => {
   const problem = (change: Partial<Parameters<typeof derive>[0]>): string => {
     const spec = derive({

@@ -51,6 +51,9 @@ test.each([
   "SELECT DISTINCT ON (id) id, n FROM o ORDER BY id, n, seen",
   "SELECT o.id, p.n FROM o LEFT JOIN o p USING (id) WHERE o.n IN (SELECT n FROM o)",
   "SELECT id FROM o UNION SELECT id FROM o",
+  "SELECT id, (SELECT max(n) FROM o p WHERE p.id = o.id) AS n FROM o",
+  "SELECT id, list(n ORDER BY n) AS a, array_agg(x ORDER BY x DESC) AS b, list_sum([n]) AS c FROM o GROUP BY ALL",
+  "SELECT id, list_aggregate([x], 'sum') AS s, [n, n + 1] AS l FROM o",
   "WITH RECURSIVE r AS (SELECT id, 1 AS i FROM o UNION ALL SELECT id, i + 1 FROM r WHERE i < 3) SELECT id, max(i) AS i FROM r GROUP BY id",
   "SELECT id, median(x) AS x, count(DISTINCT n) AS n, bool_or(n > 1) AS big FROM o GROUP BY id",
 ])("%s is taken", async (sql) => {
@@ -87,6 +90,7 @@ test.each([
   ["SELECT id, first(n) AS n FROM o GROUP BY id", "first() depends on the order"],
   ["SELECT id, any_value(n) AS n FROM o GROUP BY id", "any_value() depends"],
   ["SELECT id, list(n) AS n FROM o GROUP BY id", "list() depends"],
+  ["SELECT id, list(n ORDER BY n) AS a, array_agg(n) AS b FROM o GROUP BY id", "depends"],
   ["SELECT id, string_agg(n, ',') AS n FROM o GROUP BY id", "string_agg() depends"],
   ["SELECT id, arg_max(n, seen) AS n FROM o GROUP BY id", "arg_max() depends"],
   ["SELECT id, sum(x) AS x FROM o GROUP BY id", "sum() of DOUBLE depends"],

@@ -38,6 +38,8 @@ export async function verifyState(database: Database, lake: Lake, program: Progr
     for (const { contract } of program.contracts)
       checks.push(await uniqueIds(sql, lake, program, contract.name));
     for (const { name, key } of program.tables) checks.push(await uniqueKeys(sql, name, key));
+    for (const { name, recomputed } of program.tables)
+      if (recomputed !== undefined) checks.push(await sameAsWhole(sql, name, recomputed));
     return { ok: checks.every(({ ok }) => ok), commit, checks };
   } finally {
     await sql.run("ROLLBACK").catch(() => undefined);
@@ -155,4 +157,19 @@ async function uniqueKeys(sql: Sql, name: string, key: readonly string[]): Promi
        (SELECT count(*)::DOUBLE FROM (SELECT 1 FROM db.main.${ident(name)} GROUP BY ${group})) AS keys`,
   );
   return { name: `keys of ${name}`, ok: rows === keys, detail: `${rows} rows, ${keys} keys` };
+}
+
+/** Whether what was brought up to date batch by batch is what the inputs give as they stand. */
+async function sameAsWhole(sql: Sql, name: string, recomputed: string): Promise<Check> {
+  const view = `SELECT * FROM db.main.${ident(name)}`;
+  const { rows, differ } = await sql.row<{ rows: number; differ: number }>(
+    `SELECT (SELECT count(*)::DOUBLE FROM (${view})) AS "rows", (SELECT count(*)::DOUBLE FROM (
+       (${view} EXCEPT ALL ${recomputed}) UNION ALL (${recomputed} EXCEPT ALL ${view}))) AS differ`,
+  );
+  const detail =
+    differ === 0
+      ? `${rows} rows, as its SQL gives them over its whole inputs`
+      : `${differ} rows are not as its SQL gives them over its whole inputs: its rows of a key depend on rows of other ` +
+        `keys, which "keys" does not tell`;
+  return { name: `rows of ${name}`, ok: differ === 0, detail };
 }

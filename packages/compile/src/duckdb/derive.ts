@@ -30,6 +30,8 @@ export function deriveProgram(name: string, spec: DeriveSpec, scope: TableScope)
   const unit = unitOf(spec);
   const state = stateTable(name);
   const whole = inputs.map(({ alias, view }) => ({ alias, from: `SELECT * FROM (${view})` }));
+  const recomputed = `SELECT _d.* FROM (${withInputs(spec, whole)}) _d
+WHERE EXISTS (SELECT 1 FROM (${directKeys(inputs, unit)}) _a WHERE ${sameKeys(unit, "_a", "_d")})`;
   return {
     stateTables: [name, ...linked.map(({ links }) => links)],
     create: [
@@ -49,8 +51,7 @@ export function deriveProgram(name: string, spec: DeriveSpec, scope: TableScope)
         name: `build ${name}`,
         purpose: "The query over the whole inputs",
         sql: `INSERT INTO ${state}
-SELECT _d.*, getvariable('weir_commit') FROM (${withInputs(spec, whole)}) _d
-WHERE EXISTS (SELECT 1 FROM (${directKeys(inputs, unit)}) _a WHERE ${sameKeys(unit, "_a", "_d")})`,
+SELECT *, getvariable('weir_commit') FROM (${recomputed})`,
       },
       ...linked.map((input) => ({
         name: `build links of ${name}.${input.alias}`,
@@ -76,6 +77,7 @@ WHERE EXISTS (SELECT 1 FROM (${directKeys(inputs, unit)}) _a WHERE ${sameKeys(un
     views: [{ name, sql: `SELECT * EXCLUDE (_commit) FROM ${state}` }],
     key: spec.key,
     stamped: `SELECT * FROM ${state}`,
+    recomputed,
     userSql: {
       text: spec.sql,
       key: spec.key,
