@@ -1,7 +1,7 @@
 import { durationMs } from "@weir/contract";
 import type { Contract, Duration } from "@weir/contract";
 import type { Measure } from "./measure.ts";
-import type { RollupSpec, SessionsSpec } from "./table.ts";
+import type { KeyPart, RollupSpec, SessionsSpec } from "./table.ts";
 
 type OneOrMore<T> = T | readonly T[];
 
@@ -11,13 +11,13 @@ const listOf = <T>(value: OneOrMore<T>): readonly T[] => (Array.isArray(value) ?
  * Sessions: runs of one key's records in which no two neighbours are more than `gap` apart in event time. A late
  * record may extend a session or join two.
  *
- * @param options.by field or fields that name the actor; dotted paths reach into nested objects
+ * @param options.by field or fields that name the actor, where dotted paths reach into nested objects, or `person(...)`
  * @param options.gap longest silence within a session, such as "30m"
  * @throws WeirError `contract_invalid` when the gap is not a duration
  */
 export function sessions(options: {
   from: OneOrMore<Contract>;
-  by: OneOrMore<string>;
+  by: OneOrMore<KeyPart>;
   gap: Duration;
   measures: Readonly<Record<string, Measure>>;
 }): SessionsSpec {
@@ -34,7 +34,7 @@ export function sessions(options: {
  */
 export function rollup(options: {
   from: OneOrMore<Contract>;
-  by?: OneOrMore<string>;
+  by?: OneOrMore<KeyPart>;
   window?: Duration;
   measures: Readonly<Record<string, Measure>>;
 }): RollupSpec {

@@ -1,5 +1,5 @@
 import type { Contract } from "@weir/contract";
-import type { IdentityLink, IdentitySpec } from "./table.ts";
+import type { IdentityLink, IdentitySpec, PersonKey } from "./table.ts";
 
 type OneOrMore<T> = T | readonly T[];
 
@@ -43,3 +43,20 @@ function link(contract: Contract, fields: IdFields): IdentityLink {
 }
 
 const isList = (value: IdFields | string): value is readonly string[] => Array.isArray(value);
+
+/**
+ * In `by` of sessions and rollups: the person that a record is of. What is stored moves along when persons turn out to be
+ * one: their sessions and groups become those that the joined person has.
+ *
+ * @param table an identity table; it must have every contract of the table that uses this, by one of the fields
+ * @param fields field or fields that hold ids of that table; the first that has one in a record counts. A record without one
+ *   has no person: it belongs to no session, and to the group with NULL of a rollup
+ * @param options.as name of the column ("person")
+ */
+export function person(
+  table: string,
+  fields: OneOrMore<string>,
+  { as = "person" }: { as?: string } = {},
+): PersonKey {
+  return { person: table, fields: isList(fields) ? fields : [fields], column: as };
+}

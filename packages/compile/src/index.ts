@@ -12,7 +12,7 @@ export type {
 export { rollup, sessions } from "./builders.ts";
 export { derive } from "./derive-builder.ts";
 export type { KeyMapping } from "./derive-builder.ts";
-export { identity } from "./identity-builder.ts";
+export { identity, person } from "./identity-builder.ts";
 export type { IdFields } from "./identity-builder.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
@@ -20,6 +20,8 @@ export type {
   DeriveSpec,
   IdentityLink,
   IdentitySpec,
+  KeyPart,
+  PersonKey,
   ProjectSpec,
   RollupSpec,
   SessionsSpec,

@@ -54,6 +54,8 @@ export interface TableParts {
    * leaves them as `affected_<table>`; then `affectedEvents` and `merge` compute them anew.
    */
   readonly retract: readonly Statement[];
+  /** Inputs that, when they take records back, make this table do so too: `retract` runs after theirs. */
+  readonly retractsWith?: readonly string[];
   /** `events_<table>` with all records of the groups in `affected_<table>`, where `fresh_<contract>` is all of the clean zone. */
   readonly affectedEvents?: Statement;
   /** What users read; the first has the table's name. */
@@ -66,6 +68,8 @@ export interface TableParts {
    * table's changes.
    */
   readonly stamped?: string;
+  /** Whether `merge` of records never removes a row. */
+  readonly keepsRows?: boolean;
   /** Columns of the first view by which its rows are found together and sorted; `key` where there are none. */
   readonly order?: readonly string[];
   /** The column of the first view with a row's event time. */

@@ -1,11 +1,24 @@
 import type { Contract } from "@weir/contract";
 import type { Measure } from "./measure.ts";
 
+/** Part of a key: a field by its dotted path, or who a record is of. */
+export type KeyPart = string | PersonKey;
+
+/** The person that a record is of, by an identity table. */
+export interface PersonKey {
+  /** The identity table. */
+  readonly person: string;
+  /** Fields that hold ids of that table; the first that has one counts. */
+  readonly fields: readonly string[];
+  /** The name of the key's column. */
+  readonly column: string;
+}
+
 /** Gap-based sessions per key. Records with no key belong to no session. */
 export interface SessionsSpec {
   readonly kind: "sessions";
   readonly from: readonly Contract[];
-  readonly by: readonly string[];
+  readonly by: readonly KeyPart[];
   readonly gapMs: number;
   readonly measures: Readonly<Record<string, Measure>>;
 }
@@ -14,7 +27,7 @@ export interface SessionsSpec {
 export interface RollupSpec {
   readonly kind: "rollup";
   readonly from: readonly Contract[];
-  readonly by: readonly string[];
+  readonly by: readonly KeyPart[];
   readonly windowMs?: number;
   readonly measures: Readonly<Record<string, Measure>>;
 }

@@ -71,8 +71,12 @@ async function retractFromTables(
   const histories = new Map<ContractProgram, string>();
   for (const contract of contracts) histories.set(contract, await allHistory(sql, context, contract, clean));
   await forgetChanges(sql, program, tables);
+  const retracted = new Set<string>();
   for (const table of tables) {
-    const isLosing = table.from.some((name) => names.has(name));
+    const isLosing =
+      table.from.some((name) => names.has(name)) ||
+      (table.retractsWith ?? []).some((input) => retracted.has(input));
+    if (isLosing) retracted.add(table.name);
     if (!isLosing && !(await hasChanges(sql, table.inputs))) continue;
     for (const [contract, history] of histories) {
       if (!table.from.includes(contract.contract.name)) continue;

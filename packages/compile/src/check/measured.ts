@@ -1,16 +1,17 @@
-import { columnOf } from "../duckdb/events.ts";
+import { keyColumnOf } from "../duckdb/events.ts";
 import type { Measure } from "../measure.ts";
 import type { ContractModel } from "../model.ts";
 import type { RollupSpec, SessionsSpec } from "../table.ts";
 import { modelsOf } from "./checking.ts";
 import type { Checking, TableKind } from "./checking.ts";
 import { checkDistinct, checkKeyPaths, commonType, isScalar, namePattern } from "./columns.ts";
+import { checkPerson, identitiesOf } from "./person.ts";
 
 /** Tables of measures over records: sessions and rollups. */
 
 export const sessionsKind: TableKind<SessionsSpec> = {
   contracts: ({ from }) => from.map(({ name }) => name),
-  inputs: () => [],
+  inputs: identitiesOf,
   moreViews: () => [],
   check: (table, checking) => {
     if (table.by.length === 0) checking.problem(`"by" names no field.`);
@@ -21,7 +22,7 @@ export const sessionsKind: TableKind<SessionsSpec> = {
 
 export const rollupKind: TableKind<RollupSpec> = {
   contracts: ({ from }) => from.map(({ name }) => name),
-  inputs: () => [],
+  inputs: identitiesOf,
   moreViews: () => [],
   check: (table, checking) => {
     if (table.windowMs !== undefined && !(table.windowMs >= 1))
@@ -36,8 +37,13 @@ function checkMeasured(table: SessionsSpec | RollupSpec, own: readonly string[],
     checking.problem("it has no measures. Add one, such as count().");
   const from = modelsOf(table.from, checking);
   if (from === undefined) return;
-  checkKeyPaths(table.by, from, checking);
-  checkDistinct([...own, ...table.by.map(columnOf), ...Object.keys(table.measures)], checking);
+  checkKeyPaths(
+    table.by.filter((part) => typeof part === "string"),
+    from,
+    checking,
+  );
+  for (const part of table.by) if (typeof part === "object") checkPerson(part, from, checking);
+  checkDistinct([...own, ...table.by.map(keyColumnOf), ...Object.keys(table.measures)], checking);
   for (const [name, measure] of Object.entries(table.measures)) {
     if (!namePattern.test(name) || name.includes("__")) {
       checking.problem(`measure "${name}" must be named with lower-case letters, digits and single "_".`);

@@ -3,20 +3,30 @@ import type { ContractModel } from "../model.ts";
 import type { FieldType } from "../field-type.ts";
 import type { Statement } from "../program.ts";
 import { ident, lines, text } from "../sql.ts";
-import type { RollupSpec, SessionsSpec } from "../table.ts";
+import type { KeyPart, RollupSpec, SessionsSpec } from "../table.ts";
 import type { TableScope } from "./dialect.ts";
 import { sqlType } from "./leaf.ts";
 import { measureSql } from "./measures.ts";
 import type { MeasureSql, StateColumn } from "./measures.ts";
+import { idColumns, personColumn, personsView } from "./person.ts";
+import type { PersonColumn } from "./person.ts";
 import { freshView } from "./rows.ts";
 
 /** A table ready for SQL: its contracts' columns brought to one shape. */
 export interface TableModel {
   readonly name: string;
   readonly from: readonly ContractModel[];
-  /** Dotted paths of the key, and the columns they become. */
-  readonly by: readonly { readonly path: string; readonly column: string; readonly type: string }[];
+  readonly by: readonly KeyColumn[];
   readonly measures: readonly TableMeasure[];
+}
+
+/** A column of the key: a field, or who the record is of. */
+export interface KeyColumn {
+  readonly column: string;
+  readonly type: string;
+  /** Dotted path of the field; undefined for a person. */
+  readonly path?: string;
+  readonly person?: PersonColumn;
 }
 
 export interface TableMeasure extends MeasureSql {
@@ -36,6 +46,13 @@ export const stateColumns = (model: TableModel): StateColumn[] => model.measures
 
 /** The name of the column that a dotted path becomes: its parts joined by `_`. */
 export const columnOf = (path: string): string => path.replaceAll(".", "_");
+
+export const keyColumnOf = (part: KeyPart): string =>
+  typeof part === "string" ? columnOf(part) : part.column;
+
+/** The columns of the key that hold persons, in order: the i-th one's ids are `_k<i>` and `_v<i>` of the events. */
+export const personColumns = (model: TableModel): { column: string; person: PersonColumn }[] =>
+  model.by.flatMap(({ column, person }) => (person === undefined ? [] : [{ column, person }]));
 
 /** A dotted path as SQL; NULL of the type where the contract has no such field. */
 function pathSql(contract: ContractModel, path: string, type: FieldType | undefined): string {
@@ -59,9 +76,11 @@ export function tableModel(
   return {
     name,
     from,
-    by: by.map((path) => {
-      const type = firstType(from, path);
-      return { path, column: columnOf(path), type: type === undefined ? "VARCHAR" : sqlType(type) };
+    by: by.map((part) => {
+      if (typeof part !== "string")
+        return { column: part.column, type: "UUID", person: personColumn(part, scope) };
+      const type = firstType(from, part);
+      return { path: part, column: columnOf(part), type: type === undefined ? "VARCHAR" : sqlType(type) };
     }),
     measures: Object.entries(measures).map(([measureName, measure], index) => {
       const path = measure.measure === "count" ? undefined : measure.field;
@@ -81,24 +100,48 @@ export function tableModel(
 /**
  * The records of a table in one shape: key columns, `_t` (event time, us), `_id`, an argument column a measure. Here and in
  * all statements over them, names that start with `_` are the compiler's own: no field and no measure has such a name.
- * `condition` may refer to `e`.
+ *
+ * @param condition may refer to `e`, and there to `_k<i>` and `_v<i>` too, the ids by which persons are found
+ * @param persons where the persons of an identity table's ids are; of the batch's ids, unless other records are read
  */
-export function eventsQuery(model: TableModel, condition?: string): string {
-  const branches = model.from.map((contract) => {
-    const keys = model.by.map(
-      ({ path, column }) => `${pathSql(contract, path, firstType(model.from, path))} AS ${ident(column)}`,
-    );
-    const args = model.measures.flatMap(({ path, argument }) =>
-      path === undefined ? [] : [`${pathSql(contract, path, firstType(model.from, path))} AS ${argument}`],
-    );
-    const id = `concat(${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
-    // Ids are unique within a contract; where there are several, the name keeps ties apart.
-    const tie = model.from.length > 1 ? id : `${ident(contract.id)}::VARCHAR`;
-    const columns = [...keys, `epoch_us(${ident(contract.time)}) AS _t`, `${tie} AS _id`, ...args];
-    return `SELECT ${lines(columns)}\nFROM ${freshView(contract.name)}`;
-  });
-  const union = branches.join("\nUNION ALL\n");
-  return condition === undefined ? union : `SELECT * FROM (${union}) e WHERE ${condition}`;
+export function eventsQuery(
+  model: TableModel,
+  condition?: string,
+  persons: (people: string) => string = personsView,
+): string {
+  const union = model.from.map((contract) => recordsQuery(model, contract)).join("\nUNION ALL\n");
+  const found = personColumns(model);
+  if (found.length === 0)
+    return condition === undefined ? union : `SELECT * FROM (${union}) e WHERE ${condition}`;
+  const joins = found.map(
+    ({ person }, i) =>
+      `LEFT JOIN ${persons(person.people)} p${i} ON p${i}.id_kind = r._k${i} AND p${i}.id = r._v${i}`,
+  );
+  const columns = [
+    ...model.by.map(({ column }) => ident(column)),
+    "_t",
+    "_id",
+    ...model.measures.flatMap(({ path, argument }) => (path === undefined ? [] : [argument])),
+  ];
+  return `SELECT ${columns.join(", ")} FROM (
+  SELECT ${[...found.map(({ column }, i) => `p${i}.person AS ${ident(column)}`), "r.*"].join(", ")} FROM (${union}) r
+  ${joins.join("\n  ")}
+) e${condition === undefined ? "" : ` WHERE ${condition}`}`;
+}
+
+function recordsQuery(model: TableModel, contract: ContractModel): string {
+  const fields = model.by.flatMap(({ path, column }) =>
+    path === undefined ? [] : [`${pathSql(contract, path, firstType(model.from, path))} AS ${ident(column)}`],
+  );
+  const ids = personColumns(model).flatMap(({ person }, i) => idColumns(person, contract, i));
+  const args = model.measures.flatMap(({ path, argument }) =>
+    path === undefined ? [] : [`${pathSql(contract, path, firstType(model.from, path))} AS ${argument}`],
+  );
+  const id = `concat(${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
+  // Ids are unique within a contract; where there are several, the name keeps ties apart.
+  const tie = model.from.length > 1 ? id : `${ident(contract.id)}::VARCHAR`;
+  const columns = [...fields, ...ids, `epoch_us(${ident(contract.time)}) AS _t`, `${tie} AS _id`, ...args];
+  return `SELECT ${lines(columns)}\nFROM ${freshView(contract.name)}`;
 }
 
 /** `a.x IS NOT DISTINCT FROM b.x` for each key column. */

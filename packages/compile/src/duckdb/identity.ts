@@ -11,6 +11,7 @@ import {
   removedTable,
   stateTable,
 } from "./events.ts";
+import { fieldSql, idSql, movedTable, personsView } from "./person.ts";
 import { freshView } from "./rows.ts";
 
 /**
@@ -61,22 +62,14 @@ SELECT * FROM (${eventsQuery(spec, scope, freshView)}) e
 WHERE EXISTS (SELECT 1 FROM ${affectedTable(name)} a WHERE a.id_kind = e._ids[1].kind AND a.id = e._ids[1].id)`,
     },
     views: [{ name, sql: `SELECT id_kind, id, person FROM ${state}` }],
+    stamped: `SELECT id_kind, id, person, _commit FROM ${state}`,
     concerns: `SELECT format('{} of more than ${spec.warnAbove} ids; {} has {}',
   CASE WHEN count(*) = 1 THEN '1 person' ELSE count(*) || ' persons' END, arg_max(person, _ids)::VARCHAR, max(_ids)) AS concern
 FROM ${large} HAVING count(*) > 0`,
   };
 }
 
-/** The stored labels that the batch moved, and what they became. */
-export const movedTable = (people: string): string => ident(`moved_${people}`);
-/** The persons of at least the batch's ids. */
-export const personsView = (people: string): string => ident(`persons_${people}`);
-
 const largeTable = (name: string): string => `_${name}__large`;
-
-/** An id's value as text; NULL where it is none. */
-export const idSql = (value: string, ignore: readonly string[]): string =>
-  `CASE WHEN ${value}::VARCHAR NOT IN (${["", ...ignore].map(text).join(", ")}) THEN ${value}::VARCHAR END`;
 
 /** Half of a SHA-256: whoever sends ids can find two that share an MD5, and would join whom they do not know. */
 const hashSql = "substr(sha256(concat(id_kind, chr(31), id)), 1, 32)::UUID";
@@ -84,10 +77,7 @@ const hashSql = "substr(sha256(concat(id_kind, chr(31), id)), 1, 32)::UUID";
 /** `_ids`: the ids of a record, of which there is one at least; of records that bring the same, one. */
 function eventsQuery(spec: IdentitySpec, scope: TableScope, from: (contract: string) => string): string {
   const branch = ({ contract, ids }: IdentityLink): string => {
-    // The model's names are quoted where the path is taken apart.
-    const columns = ids.map(
-      ({ path }, i) => `${idSql(path.split(".").map(ident).join("."), spec.ignore)} AS _v${i}`,
-    );
+    const columns = ids.map(({ path }, i) => `${idSql(fieldSql(path), spec.ignore)} AS _v${i}`);
     const structs = ids.map(({ kind }, i) => `struct_pack(kind := ${text(kind)}, id := _v${i})`);
     return `SELECT list_filter([${structs.join(", ")}], lambda n: n.id IS NOT NULL) AS _ids
 FROM (SELECT DISTINCT ${lines(columns)} FROM ${from(scope.model(contract.name).name)})

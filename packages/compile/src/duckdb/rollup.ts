@@ -8,13 +8,16 @@ import {
   changedStatement,
   eventsQuery,
   eventsView,
+  personColumns,
   removedTable,
   sameKeys,
   stateColumns,
   stateTable,
-  tableModel,
 } from "./events.ts";
-import type { TableModel } from "./events.ts";
+import { eventOfAffectedPerson, identitiesOf, ofAffectedPerson } from "./rekey.ts";
+import { besideTable, rollupModel, windowSql } from "./rollup-model.ts";
+import type { Rollup } from "./rollup-model.ts";
+import { moveStatement, rekeyStatements, takenGroups, takenTable } from "./rollup-rekey.ts";
 import { freshView } from "./rows.ts";
 
 /**
@@ -26,124 +29,108 @@ import { freshView } from "./rows.ts";
  * touches, not by history.
  */
 export function rollupProgram(name: string, spec: RollupSpec, scope: TableScope): TableParts {
-  const model = tableModel(name, spec, scope, true);
-  const { windowMs } = spec;
-  const keys = model.by.map(({ column }) => column);
-  const group = windowMs === undefined ? keys : [...keys, "window_start"];
-  const columns = stateColumns(model);
-  const distincts = model.measures.filter((measure) => measure.distinctType !== undefined);
-  const beside = (measure: string): string => besideTable(model.name, measure);
-  const window = windowMs === undefined ? [] : [`${windowSql(windowMs)} AS window_start`];
-  const match = [
-    ...keys.map((key) => `t.${ident(key)} IS NOT DISTINCT FROM s.${ident(key)}`),
-    ...(windowMs === undefined ? [] : ["t.window_start = s.window_start"]),
+  const rollup = rollupModel(name, spec, scope);
+  const { model, group, distincts, windowMs } = rollup;
+  const state = stateTable(name);
+  const stateTables = [name, ...distincts.map((measure) => besideTable(name, measure.name))];
+  const user = [
+    ...group.map(ident),
+    ...model.measures.map((measure) => `${measure.value} AS ${ident(measure.name)}`),
   ];
-  const on = match.length === 0 ? "TRUE" : match.join(" AND ");
+  return {
+    stateTables,
+    create: createStatements(rollup),
+    build: [],
+    merge: mergeStatements(rollup),
+    changed: changedStatement(name, group.map(ident), state),
+    views: [{ name, sql: `SELECT ${user.join(", ")} FROM ${state}` }],
+    key: group,
+    stamped: `SELECT ${[...user, "_commit"].join(", ")} FROM ${state}`,
+    // By person, groups go when their person becomes part of another.
+    keepsRows: identitiesOf(model).length === 0,
+    ...(windowMs === undefined ? {} : { time: "window_start" }),
+    events: {
+      name: `events of ${name}`,
+      purpose: "The batch's records in the table's shape",
+      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(name)} AS\n${eventsQuery(model)}`,
+    },
+    ...retraction(rollup, stateTables),
+  };
+}
+
+function createStatements({ model, windowMs, distincts }: Rollup): Statement[] {
   const groupColumns = [
     ...model.by.map(({ column, type }) => `${ident(column)} ${type}`),
     ...(windowMs === undefined ? [] : ["window_start TIMESTAMP"]),
   ];
-  const create: Statement[] = [
+  const columns = stateColumns(model).map(({ name, type }) => `${ident(name)} ${type}`);
+  return [
     {
       name: `state of ${model.name}`,
       purpose: "One row a group",
       sql: `CREATE TABLE ${stateTable(model.name)} (
-  ${lines([...groupColumns, ...columns.map(({ name, type }) => `${ident(name)} ${type}`), "_commit UBIGINT"])}
+  ${lines([...groupColumns, ...columns, "_commit UBIGINT"])}
 )`,
     },
     ...distincts.map((measure) => ({
       name: `values of ${model.name}.${measure.name}`,
       purpose: "One row a group and distinct value",
-      sql: `CREATE TABLE ${stateTable(beside(measure.name))} (${[...groupColumns, `_v ${measure.distinctType}`].join(", ")})`,
+      sql: `CREATE TABLE ${stateTable(besideTable(model.name, measure.name))} (${[...groupColumns, `_v ${measure.distinctType}`].join(", ")})`,
     })),
   ];
+}
+
+function mergeStatements(rollup: Rollup): Statement[] {
+  const { model, keys, group, window, on, distincts } = rollup;
+  const columns = stateColumns(model);
   const grouped = group.map(ident);
   const delta = ident(`delta_${model.name}`);
-  const merge: Statement[] = [
+  const ofBatch = `SELECT ${lines([...keys.map(ident), ...window, ...columns.map(({ name, ofRecords }) => `${ofRecords} AS ${ident(name)}`)])}
+FROM ${eventsView(model.name)} ${group.length === 0 ? "HAVING count(*) > 0" : `GROUP BY ${group.map((_, i) => i + 1).join(", ")}`}`;
+  const byPerson = identitiesOf(model).length > 0;
+  const merged = `SELECT ${lines([...grouped, ...columns.map(({ name, ofStates }) => `${ofStates} AS ${ident(name)}`)])}
+FROM (${ofBatch} UNION ALL ${takenGroups(rollup)}) GROUP BY ${grouped.join(", ")}`;
+  return [
+    ...(byPerson ? rekeyStatements(rollup) : []),
     {
       name: `groups of ${model.name}`,
-      purpose: "Group the batch",
-      sql: `CREATE OR REPLACE TEMP TABLE ${delta} AS
-SELECT ${lines([...keys.map(ident), ...window, ...columns.map(({ name, ofRecords }) => `${ofRecords} AS ${ident(name)}`)])}
-FROM ${eventsView(model.name)} ${group.length === 0 ? "HAVING count(*) > 0" : `GROUP BY ${group.map((_, i) => i + 1).join(", ")}`}`,
+      purpose: byPerson ? "Group the batch, and what met in the state" : "Group the batch",
+      sql: `CREATE OR REPLACE TEMP TABLE ${delta} AS\n${byPerson ? merged : ofBatch}`,
     },
-    ...distincts.flatMap((measure) =>
-      distinctStatements(model, { name: measure.name, argument: measure.argument }, group, window, on),
-    ),
+    ...(byPerson ? [moveStatement(rollup)] : []),
+    ...distincts.flatMap(({ name, argument }) => distinctStatements(rollup, { name, argument })),
     {
       name: `merge ${model.name}`,
       purpose: "Merge the batch's groups into the stored ones",
       sql: `MERGE INTO ${stateTable(model.name)} t USING ${delta} s
 ON ${on}
 WHEN MATCHED THEN UPDATE SET
-  ${lines([...columns.map(({ name, merged }) => `${ident(name)} = ${merged}`), "_commit = getvariable('weir_commit')"])}
+  ${lines([...columns.map((column) => `${ident(column.name)} = ${column.merged}`), "_commit = getvariable('weir_commit')"])}
 WHEN NOT MATCHED THEN INSERT (${[...grouped, ...columns.map(({ name }) => ident(name)), "_commit"].join(", ")})
   VALUES (${[...group.map((g) => `s.${ident(g)}`), ...columns.map(({ name }) => `s.${ident(name)}`), "getvariable('weir_commit')"].join(", ")})`,
     },
     changedFrom(model.name, group, delta, "Groups of the batch"),
   ];
-  const user = [...grouped, ...model.measures.map(({ name, value }) => `${value} AS ${ident(name)}`)];
-  return {
-    stateTables: [model.name, ...distincts.map(({ name }) => beside(name))],
-    create,
-    build: [],
-    merge,
-    changed: changedStatement(model.name, group.map(ident), stateTable(model.name)),
-    views: [{ name: model.name, sql: `SELECT ${user.join(", ")} FROM ${stateTable(model.name)}` }],
-    key: group,
-    stamped: `SELECT ${[...user, "_commit"].join(", ")} FROM ${stateTable(model.name)}`,
-    ...(windowMs === undefined ? {} : { time: "window_start" }),
-    events: {
-      name: `events of ${model.name}`,
-      purpose: "The batch's records in the table's shape",
-      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(model)}`,
-    },
-    retract: retractStatements(model, group, window, [
-      model.name,
-      ...distincts.map(({ name }) => beside(name)),
-    ]),
-    affectedEvents: {
-      name: `affected events of ${model.name}`,
-      purpose: "All records of the groups that lost one",
-      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(
-        model,
-        `EXISTS (SELECT 1 FROM ${affectedTable(model.name)} a WHERE ${[
-          sameKeys(keys, "a", "e"),
-          ...(windowMs === undefined ? [] : [`a.window_start = ${windowSql(windowMs, "e._t")}`]),
-        ].join(" AND ")})`,
-      )}`,
-    },
-  };
-}
-
-/** The table of the distinct values of a measure; no table of a project has such a name. */
-const besideTable = (table: string, measure: string): string => `_${table}__${measure}`;
-
-/** Start of the window of `_t` (us): floored, also before 1970. */
-function windowSql(windowMs: number, t = "_t"): string {
-  const width = windowMs * 1000;
-  return `make_timestamp(${t} - ((${t} % ${width}) + ${width}) % ${width})`;
 }
 
 function distinctStatements(
-  model: TableModel,
+  { model, keys, group, window, on }: Rollup,
   measure: { name: string; argument: string },
-  group: readonly string[],
-  window: readonly string[],
-  on: string,
 ): Statement[] {
   const added = ident(`added_${model.name}__${measure.name}`);
-  const state = stateTable(besideTable(model.name, measure.name));
+  const beside = besideTable(model.name, measure.name);
+  const state = stateTable(beside);
   const columns = [...group.map(ident), "_v"].join(", ");
-  const keys = model.by.map(({ column }) => ident(column));
+  const taken =
+    identitiesOf(model).length === 0 ? "" : `\n  UNION SELECT ${columns} FROM ${takenTable(beside)}`;
   return [
     {
       name: `new values of ${model.name}.${measure.name}`,
       purpose: "Values that their group has not had",
       sql: `CREATE OR REPLACE TEMP TABLE ${added} AS
 SELECT ${columns} FROM (
-  SELECT DISTINCT ${[...keys, ...window, `${measure.argument} AS _v`].join(", ")} FROM ${eventsView(model.name)}
-  WHERE ${measure.argument} IS NOT NULL
+  SELECT DISTINCT ${[...keys.map(ident), ...window, `${measure.argument} AS _v`].join(", ")} FROM ${eventsView(model.name)}
+  WHERE ${measure.argument} IS NOT NULL${taken}
 ) s
 WHERE NOT EXISTS (SELECT 1 FROM ${state} t WHERE ${on} AND t._v = s._v)`,
     },
@@ -162,31 +149,51 @@ WHERE ${on}`,
   ];
 }
 
-function retractStatements(
-  model: TableModel,
-  group: readonly string[],
-  window: readonly string[],
-  stateNames: readonly string[],
-): Statement[] {
+function retraction(
+  rollup: Rollup,
+  stateTables: readonly string[],
+): Pick<TableParts, "retract" | "retractsWith" | "affectedEvents"> {
+  const { model, keys, group, window, windowMs } = rollup;
   const affected = affectedTable(model.name);
+  const identities = identitiesOf(model);
+  const selected = [...keys.map(ident), ...window];
+  const persons = personColumns(model);
+  const nobody = persons.map((_, i) => `e._v${i} IS NULL`).join(" AND ");
   // `removed_<contract>` has the columns of `fresh_<contract>` that events read.
   const removed = model.from.reduce(
     (sql, { name }) => sql.replaceAll(`FROM ${freshView(name)}`, `FROM ${removedTable(name)}`),
-    eventsQuery(model),
+    eventsQuery(model, persons.length === 0 ? undefined : nobody),
   );
-  const keys = model.by.map(({ column }) => ident(column));
-  const selected = [...keys, ...window];
-  return [
-    {
-      name: `affected groups of ${model.name}`,
-      purpose: "Groups that lose a record",
-      sql: `CREATE OR REPLACE TEMP TABLE ${affected} AS SELECT DISTINCT ${selected.length === 0 ? "1 AS one" : selected.join(", ")} FROM (${removed})`,
+  const ofRemoved = `SELECT DISTINCT ${selected.length === 0 ? "1 AS one" : selected.join(", ")} FROM (${removed})`;
+  // Groups of persons go by person, as records of others than those taken back may be of another person now.
+  const ofPersons = `SELECT ${group.map(ident).join(", ")} FROM ${stateTable(model.name)} t WHERE ${ofAffectedPerson(model, "t")}`;
+  const inAffected = `EXISTS (SELECT 1 FROM ${affected} a WHERE ${[
+    sameKeys(keys, "a", "e"),
+    ...(windowMs === undefined ? [] : [`a.window_start = ${windowSql(windowMs, "e._t")}`]),
+  ].join(" AND ")})`;
+  return {
+    retractsWith: identities,
+    retract: [
+      {
+        name: `affected groups of ${model.name}`,
+        purpose: "Groups that lose a record",
+        sql: `CREATE OR REPLACE TEMP TABLE ${affected} AS ${persons.length === 0 ? ofRemoved : `${ofPersons} UNION ${ofRemoved}`}`,
+      },
+      changedFrom(model.name, group, affected, "Groups that are dropped"),
+      ...stateTables.map((name) => ({
+        name: `drop affected groups of ${name}`,
+        purpose: "They are computed anew from the clean zone",
+        sql: `DELETE FROM ${stateTable(name)} t WHERE EXISTS (SELECT 1 FROM ${affected} a WHERE ${sameKeys(group, "a", "t")})`,
+      })),
+    ],
+    affectedEvents: {
+      name: `affected events of ${model.name}`,
+      purpose: "All records of the groups that lost one",
+      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${
+        persons.length === 0
+          ? eventsQuery(model, inAffected)
+          : eventsQuery(model, `${eventOfAffectedPerson(model)} OR (${nobody} AND ${inAffected})`, stateTable)
+      }`,
     },
-    changedFrom(model.name, group, affected, "Groups that are dropped"),
-    ...stateNames.map((name) => ({
-      name: `drop affected groups of ${name}`,
-      purpose: "They are computed anew from the clean zone",
-      sql: `DELETE FROM ${stateTable(name)} t WHERE EXISTS (SELECT 1 FROM ${affected} a WHERE ${sameKeys(group, "a", "t")})`,
-    })),
-  ];
+  };
 }

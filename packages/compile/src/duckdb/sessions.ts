@@ -15,6 +15,15 @@ import {
   tableModel,
 } from "./events.ts";
 import type { TableModel } from "./events.ts";
+import {
+  eventOfAffectedPerson,
+  identitiesOf,
+  ofAffectedPerson,
+  oldKeys,
+  rekeyedStatement,
+  rekeyedTable,
+  setPersons,
+} from "./rekey.ts";
 import { freshView } from "./rows.ts";
 
 /**
@@ -27,6 +36,9 @@ import { freshView } from "./rows.ts";
  *
  * Both ends are event times in microseconds. A silence of exactly the gap does not end a session.
  *
+ * Where a person becomes part of another, the stored sessions move along, in place; those of one key that are then at most
+ * the gap apart are taken out too, and merged in the same way.
+ *
  * Runs are numbered over RANGE frames: rows of equal time are peers and get the same number, in whatever order the
  * two sorts happen to put them.
  */
@@ -36,9 +48,8 @@ export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableSc
   const columns = stateColumns(model);
   const state = stateTable(model.name);
   const keyList = keys.map(ident).join(", ");
-  const id = sessionId(model);
   const user = [
-    `${id} AS session_id`,
+    `${sessionId(model)} AS session_id`,
     ...keys.map(ident),
     "make_timestamp(_start) AS session_start",
     "make_timestamp(_end) AS session_end",
@@ -68,7 +79,10 @@ export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableSc
       },
     ],
     build: [],
-    merge: mergeStatements(model, keyList, spec.gapMs * 1000),
+    merge: [
+      ...(identitiesOf(model).length === 0 ? [] : rekeyStatements(model, keyList, spec.gapMs * 1000)),
+      ...mergeStatements(model, keyList, spec.gapMs * 1000),
+    ],
     changed: changedStatement(model.name, ["''::VARCHAR AS session_id"]),
     views: [{ name: model.name, sql: `SELECT ${user.join(", ")} FROM ${state}` }],
     events: {
@@ -76,35 +90,58 @@ export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableSc
       purpose: "The batch's records in the table's shape; without a key there is no session",
       sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(model, keyed(keys))}`,
     },
+    ...retraction(model, keys),
+  };
+}
+
+function retraction(
+  model: TableModel,
+  keys: readonly string[],
+): Pick<TableParts, "retract" | "retractsWith" | "affectedEvents"> {
+  const state = stateTable(model.name);
+  const affected = affectedTable(model.name);
+  const identities = identitiesOf(model);
+  const byPerson = identities.length > 0;
+  const selected = [...keys.map((key) => `t.${ident(key)}`), "t._start", "t._end"].join(", ");
+  return {
+    retractsWith: identities,
     retract: [
       {
         name: `affected sessions of ${model.name}`,
-        purpose: "Sessions that lose a record",
-        sql: `CREATE OR REPLACE TEMP TABLE ${affectedTable(model.name)} AS
-SELECT DISTINCT ${[...keys.map((key) => `t.${ident(key)}`), "t._start", "t._end"].join(", ")}
+        purpose: byPerson ? "All sessions of persons that lost a record" : "Sessions that lose a record",
+        sql: `CREATE OR REPLACE TEMP TABLE ${affected} AS
+${
+  byPerson
+    ? `SELECT ${selected} FROM ${state} t WHERE ${ofAffectedPerson(model, "t")}`
+    : `SELECT DISTINCT ${selected}
 FROM ${state} t JOIN (${removedEvents(model)}) r
-ON ${keys.map((key) => `t.${ident(key)} = r.${ident(key)}`).join(" AND ")} AND r._t BETWEEN t._start AND t._end`,
+ON ${keys.map((key) => `t.${ident(key)} = r.${ident(key)}`).join(" AND ")} AND r._t BETWEEN t._start AND t._end`
+}`,
       },
       {
         name: `changed sessions of ${model.name}`,
         purpose: "Sessions that are dropped",
-        sql: `INSERT INTO ${changedTable(model.name)} SELECT ${id} FROM ${affectedTable(model.name)}`,
+        sql: `INSERT INTO ${changedTable(model.name)} SELECT ${sessionId(model)} FROM ${affected}`,
       },
       {
         name: `drop affected sessions of ${model.name}`,
         purpose: "They are computed anew from the clean zone",
         sql: `DELETE FROM ${state} t WHERE EXISTS (
-  SELECT 1 FROM ${affectedTable(model.name)} a WHERE ${sameKeys(keys, "a", "t")} AND a._start = t._start)`,
+  SELECT 1 FROM ${affected} a WHERE ${sameKeys(keys, "a", "t")} AND a._start = t._start)`,
       },
     ],
     affectedEvents: {
       name: `affected events of ${model.name}`,
       purpose: "All records of the sessions that lost one",
-      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(
-        model,
-        `${keyed(keys)} AND EXISTS (SELECT 1 FROM ${affectedTable(model.name)} a WHERE ${sameKeys(keys, "a", "e")} ` +
-          "AND e._t BETWEEN a._start AND a._end)",
-      )}`,
+      sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${
+        byPerson
+          ? eventsQuery(model, `${keyed(keys)} AND (${eventOfAffectedPerson(model)})`, stateTable)
+          : eventsQuery(
+              model,
+              `${keyed(keys)} AND EXISTS (SELECT 1 FROM ${affected} a WHERE ${sameKeys(keys, "a", "e")} ` +
+                "AND e._t BETWEEN a._start AND a._end)",
+            )
+      }`,
     },
   };
 }
@@ -121,6 +158,49 @@ const removedEvents = (model: TableModel): string =>
     (sql, { name }) => sql.replaceAll(`FROM ${freshView(name)}`, `FROM ${removedTable(name)}`),
     eventsQuery(model),
   );
+
+const collidedTable = (name: string): string => ident(`collided_${name}`);
+
+/** Moves stored sessions to the persons that theirs became part of, and leaves those that meet as `collided_<table>`. */
+function rekeyStatements(model: TableModel, keys: string, gap: number): Statement[] {
+  const state = stateTable(model.name);
+  const rekeyed = rekeyedTable(model.name);
+  const sameKey = model.by.map(({ column }) => `r.${ident(column)} = t.${ident(column)}`).join(" AND ");
+  return [
+    rekeyedStatement(model, model.name, ["_start", "_end"]),
+    {
+      name: `moved sessions of ${model.name}`,
+      purpose: "Sessions that get another id",
+      sql: `INSERT INTO ${changedTable(model.name)}
+SELECT ${sessionId(model)} FROM (SELECT ${[...oldKeys(model), "_start"].join(", ")} FROM ${rekeyed})
+UNION ALL SELECT ${sessionId(model)} FROM ${rekeyed}`,
+    },
+    {
+      name: `move sessions of ${model.name}`,
+      purpose: "To the person that theirs became part of",
+      sql: `UPDATE ${state} t SET ${setPersons(model)}, _commit = getvariable('weir_commit')
+FROM ${rekeyed} r WHERE t.rowid = r._row`,
+    },
+    {
+      name: `sessions of ${model.name} that meet`,
+      purpose: "Stored sessions of one key that are at most the gap apart now",
+      sql: `CREATE OR REPLACE TEMP TABLE ${collidedTable(model.name)} AS
+SELECT _row FROM (
+  SELECT _row, count(*) OVER (PARTITION BY ${keys}, _run) AS _n FROM (
+    SELECT *, sum(_opens) OVER (PARTITION BY ${keys} ORDER BY _start RANGE UNBOUNDED PRECEDING) AS _run FROM (
+      SELECT *, CASE WHEN _start - max(_end) OVER (
+          PARTITION BY ${keys} ORDER BY _start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) <= ${gap} THEN 0 ELSE 1 END AS _opens
+      FROM (
+        SELECT t.rowid AS _row, ${model.by.map(({ column }) => `t.${ident(column)}`).join(", ")}, t._start, t._end
+        FROM ${state} t WHERE EXISTS (SELECT 1 FROM ${rekeyed} r WHERE ${sameKey})
+      )
+    )
+  )
+) WHERE _n > 1`,
+    },
+  ];
+}
 
 function mergeStatements(model: TableModel, keys: string, gap: number): Statement[] {
   const columns = stateColumns(model);
@@ -163,6 +243,16 @@ SELECT t.rowid AS _row, t.* FROM ${state} t
 WHERE t._end >= getvariable('${low}') AND t._start <= getvariable('${high}') AND EXISTS (
   SELECT 1 FROM ${minis} m WHERE ${sameKey} AND t._end >= m._start - ${gap} AND t._start <= m._end + ${gap})`,
     },
+    ...(identitiesOf(model).length === 0
+      ? []
+      : [
+          {
+            name: `more touched sessions of ${model.name}`,
+            purpose: "And stored sessions that meet",
+            sql: `INSERT INTO ${touched} SELECT t.rowid AS _row, t.* FROM ${state} t WHERE t.rowid IN (
+  SELECT _row FROM ${collidedTable(model.name)} WHERE _row NOT IN (SELECT _row FROM ${touched}))`,
+          },
+        ]),
     {
       name: `take out touched sessions of ${model.name}`,
       purpose: "They are put back merged",

@@ -1,12 +1,25 @@
 /** The project of the order-free tests of persons: ids of several kinds, and tables by person of every kind. */
-import { compileProject, identity } from "@weir/compile";
-import type { IdentitySpec } from "@weir/compile";
+import {
+  avg,
+  compileProject,
+  count,
+  distinct,
+  first,
+  identity,
+  last,
+  max,
+  person,
+  rollup,
+  sessions,
+  sum,
+} from "@weir/compile";
+import type { RollupSpec, SessionsSpec, TableSpec } from "@weir/compile";
 import { Type, contract, nullable, timestamp } from "@weir/contract";
-import { Persons } from "@weir/testkit";
+import { Persons, tableRows } from "@weir/testkit";
 import type { OrderFreeProject } from "./compare.fixture.ts";
 
 const common = { version: "1.0.0", owner: "growth", id: "id", time: "at" } as const;
-const base = { id: Type.String(), at: timestamp() };
+const base = { id: Type.String(), at: timestamp(), shop: Type.String() };
 const optional = Type.Optional(nullable(Type.String()));
 
 export const Page = contract("page", {
@@ -50,7 +63,57 @@ const people = identity({
   warnAbove,
 });
 
-const tables = { people };
+/** By person: sessions and rollups, with and without windows and more key, by one of several ids and by two persons. */
+const byPerson: Record<string, SessionsSpec | RollupSpec> = {
+  visits: sessions({
+    from: Page,
+    by: person("people", "anonymous_id"),
+    gap: "30s",
+    measures: {
+      views: count(),
+      worth: sum("price"),
+      skus: distinct("sku"),
+      first_sku: first("sku"),
+      last_sku: last("sku"),
+    },
+  }),
+  journeys: sessions({
+    from: [Page, Order],
+    by: [person("people", ["user_id", "buyer", "device.id"], { as: "who" }), "shop"],
+    gap: "2m",
+    measures: { units: sum("units"), skus: distinct("sku") },
+  }),
+  per_minute: rollup({
+    from: [Page, Order],
+    window: "1m",
+    by: [person("people", ["device.id", "anonymous_id", "user_id", "email"]), "shop"],
+    measures: {
+      records: count(),
+      worth: sum("price"),
+      units: sum("units"),
+      mean: avg("price"),
+      users: distinct("user_id"),
+      last_user: last("user_id"),
+    },
+  }),
+  lifetime: rollup({
+    from: Order,
+    by: person("people", "buyer"),
+    measures: {
+      units: sum("units"),
+      emails: distinct("email"),
+      days: distinct("at"),
+      first_email: first("email"),
+      most: max("units"),
+    },
+  }),
+  gifts: rollup({
+    from: Gift,
+    by: [person("people", "giver", { as: "giver" }), person("people", "taker", { as: "taker" })],
+    measures: { gifts: count(), units: sum("units"), sizes: distinct("units") },
+  }),
+};
+const tables: Record<string, TableSpec> = { people, ...byPerson };
 
 export const peopleProject: OrderFreeProject = {
   sources,
@@ -60,7 +123,11 @@ export const peopleProject: OrderFreeProject = {
     return compileProject({ name: "people", sources, tables: Object.fromEntries(kept) });
   },
   expected: (clean) => {
-    const persons = new Persons(people satisfies IdentitySpec, clean);
-    return { people: persons.rows() };
+    const persons = new Persons(people, clean);
+    const others = Object.entries(byPerson).map(([name, table]) => [
+      name,
+      tableRows(table, clean, { people: persons }),
+    ]);
+    return { people: persons.rows(), ...Object.fromEntries(others) };
   },
 };

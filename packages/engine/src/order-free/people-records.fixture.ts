@@ -12,6 +12,7 @@ const some = (prefix: string, most: number): fc.Arbitrary<string | null> =>
     { weight: 8, arbitrary: fc.nat(most).map((n) => `${prefix}${n}`) },
     fc.constantFrom(null, "", "null", "0"),
   );
+const shop = fc.constantFrom("x", "x", "x", "y");
 const user = some("", 9);
 const sku = fc.constantFrom("s1", "s2", null);
 const units = fc.nat(3);
@@ -20,17 +21,19 @@ const page = fc.record(
   {
     id,
     at,
+    shop,
     anonymous_id: some("a\u0000\ud83d\ude00", 11),
     user_id: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, user),
     device: fc.record({ id: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, some("d", 3)) }),
     sku,
     price: fc.constantFrom(0.1, 0.2, -0.3, 1e16),
   },
-  { requiredKeys: ["id", "at"] },
+  { requiredKeys: ["id", "at", "shop"] },
 );
 const order = fc.record({
   id,
   at,
+  shop,
   buyer: fc.oneof(fc.nat(9), fc.constant(null)),
   email: fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, some("e", 4)),
   units,
@@ -38,10 +41,11 @@ const order = fc.record({
 const alias = fc.record({
   id,
   at,
+  shop,
   user_id: fc.nat(9).map(String),
   previous_id: fc.nat(12).map(String),
 });
-const gift = fc.record({ id, at, giver: user, taker: user, units });
+const gift = fc.record({ id, at, shop, giver: user, taker: user, units });
 
 const sent = (
   name: string,

@@ -2,13 +2,19 @@ import type { Contract } from "@weir/contract";
 import { exactSum } from "./exact-sum.ts";
 import { compareScalars, fieldAt, keyOf, valueAt } from "./fields.ts";
 import type { Field, Scalar } from "./fields.ts";
+import type { Persons } from "./identity.ts";
 import type { CleanRecord } from "./outcome.ts";
+
+/** Part of a key: a field by its path, or the person by the ids in some fields. */
+type KeyPart =
+  | string
+  | { readonly person: string; readonly fields: readonly string[]; readonly column: string };
 
 /** What a table is to compute; the compiler's table declarations have this shape. */
 export interface TableDeclaration {
   readonly kind: "sessions" | "rollup";
   readonly from: readonly Contract[];
-  readonly by: readonly string[];
+  readonly by: readonly KeyPart[];
   readonly gapMs?: number;
   readonly windowMs?: number;
   readonly measures: Readonly<Record<string, { readonly measure: string; readonly field?: string }>>;
@@ -25,8 +31,20 @@ interface Event {
   readonly record: CleanRecord;
 }
 
-/** The rows of a table over a clean set: for each group its keys, its span or window, and its measures. */
-export function tableRows(table: TableDeclaration, clean: readonly CleanRecord[]): OracleRow[] {
+/**
+ * The rows of a table over a clean set: for each group its keys, its span or window, and its measures.
+ *
+ * @param persons of the identity tables that it names
+ */
+export function tableRows(
+  table: TableDeclaration,
+  clean: readonly CleanRecord[],
+  persons: Readonly<Record<string, Persons>> = {},
+): OracleRow[] {
+  const keyAt = (record: CleanRecord, part: KeyPart): Scalar =>
+    typeof part === "string"
+      ? valueAt(record.value, part, fieldAt(record.contract, part))
+      : (persons[part.person]?.of(record, part.fields) ?? null);
   const names = new Set(table.from.map(({ name }) => name));
   const events = clean
     .filter(({ contract }) => names.has(contract.name))
@@ -34,7 +52,7 @@ export function tableRows(table: TableDeclaration, clean: readonly CleanRecord[]
       timeUs: record.timeUs,
       contract: record.contract.name,
       id: record.id,
-      keys: table.by.map((path) => valueAt(record.value, path, fieldAt(record.contract, path))),
+      keys: table.by.map((part) => keyAt(record, part)),
       record,
     }));
   return table.kind === "sessions" ? sessionRows(table, events) : rollupRows(table, events);
@@ -90,7 +108,12 @@ function groups(events: readonly Event[], of: (event: Event) => string): Event[]
 }
 
 const keyColumns = (table: TableDeclaration, group: readonly Event[]): OracleRow =>
-  Object.fromEntries(table.by.map((path, i) => [path.split(".").join("_"), group[0]?.keys[i] ?? null]));
+  Object.fromEntries(
+    table.by.map((part, i) => [
+      typeof part === "string" ? part.split(".").join("_") : part.column,
+      group[0]?.keys[i] ?? null,
+    ]),
+  );
 
 function measureColumns(table: TableDeclaration, group: readonly Event[]): OracleRow {
   return Object.fromEntries(
