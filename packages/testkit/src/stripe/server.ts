@@ -15,6 +15,8 @@ export interface StripeServerOptions {
   readonly fault?: (asked: Asked, n: number) => Fault | undefined;
   /** Types that the key may not read. */
   readonly forbidden?: readonly string[];
+  /** Told of each event when it happens; a webhook would carry it. */
+  readonly onEvent?: (event: StripeEvent) => void;
 }
 
 export interface StripeEvent extends JsonObject {
@@ -156,6 +158,7 @@ export class StripeServer {
     };
     const lagMs = this.#chances.below((this.#options.listLagMs ?? 0) + 1);
     this.#events.push({ event, visibleMs: this.#options.now() + lagMs });
+    this.#options.onEvent?.(event);
   }
 
   #answer({ method, path, query, headers }: Asked): Answer {

@@ -1,0 +1,99 @@
+/**
+ * PulseCart's store, in a process of its own: a real PostgreSQL server with the store's tables, the transactions on them,
+ * and what comes with a store: payments at Stripe, settlement files of the bank, log lines. Started by demo.ts; the server and
+ * its folder are gone when this process ends or the demo does, however it ends.
+ */
+import { postgresMissing, PostgresServer } from "@weir/testkit/postgres";
+import { Pool } from "pg";
+import { Random } from "./shop/random.ts";
+import { Business } from "./store/business.ts";
+import { LogLines } from "./store/log-lines.ts";
+import type { FromStore, StoreBooks, StoreOptions, ToStore } from "./store/messages.ts";
+import { fillStore } from "./store/seed.ts";
+import { Settlements } from "./store/settlements.ts";
+import { StripeAccount } from "./store/stripe-account.ts";
+import { guardServer } from "./store/server-guard.ts";
+import { Webhooks } from "./store/webhooks.ts";
+
+const reportEveryMs = 500;
+const dropEveryMs = 4_000;
+const connections = 6;
+
+const tell = (message: FromStore): void => {
+  if (process.connected) process.send?.(message);
+};
+
+async function main(options: StoreOptions, server: PostgresServer): Promise<void> {
+  const random = new Random(options.seed);
+  const pool = new Pool({ connectionString: server.url(), max: connections });
+  const lines = new LogLines();
+  const webhooks = new Webhooks(new Random(options.seed + 1));
+  const settlements = new Settlements(options.drops, new Random(options.seed + 2));
+  const stripe = await StripeAccount.start(options.seed, (event) => webhooks.happened(event));
+  const business = new Business({ pool, random, stripe, settlements, lines });
+  await fillStore(pool, stripe, settlements);
+  settlements.drop();
+  stripe.open();
+  await business.open(options.ordersPerSecond);
+  console.error(`store: PostgreSQL at ${server.url()}, Stripe at ${stripe.url}`);
+
+  const timers = [
+    setInterval(() => tell({ type: "progress", transactions: business.transactions }), reportEveryMs),
+    setInterval(() => settlements.drop(), dropEveryMs),
+  ];
+  const close = async (): Promise<StoreBooks> => {
+    const lastCustomer = await business.close();
+    for (const timer of timers) clearInterval(timer);
+    settlements.drop();
+    await Promise.all([webhooks.flush(), lines.close()]);
+    return {
+      transactions: business.transactions,
+      lastCustomer,
+      logLines: lines.counts,
+      webhooks: webhooks.counts,
+      settlements: settlements.counts,
+    };
+  };
+  let changed: Promise<void> = Promise.resolve();
+  process.on("message", (message: ToStore) => {
+    if (message.type === "open") {
+      webhooks.open(message.url);
+      lines.open(message.url);
+    } else if (message.type === "captured") {
+      changed = business.changeThings();
+      changed.catch(fail);
+    } else {
+      void changed.then(close).then((books) => tell({ type: "books", books }), fail);
+    }
+  });
+  tell({ type: "ready", databaseUrl: server.url(), stripeUrl: stripe.url });
+  await business.failed;
+}
+
+const fail = (error: unknown): void => {
+  console.error(error);
+  void end(1);
+};
+
+let ending = false;
+async function end(code: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  await server?.close();
+  process.exit(code);
+}
+
+let server: PostgresServer | undefined;
+const missing = postgresMissing(18);
+if (missing === undefined) {
+  // Without its parent nobody needs it.
+  process.on("disconnect", () => void end(0));
+  process.on("uncaughtException", fail);
+  server = await PostgresServer.start();
+  guardServer(server.directory);
+  if (!process.connected) await end(0);
+  main(JSON.parse(process.argv[2] ?? "{}") as StoreOptions, server).catch(fail);
+} else {
+  tell({ type: "missing", reason: missing });
+  process.disconnect?.();
+}
