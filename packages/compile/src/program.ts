@@ -7,6 +7,8 @@ export interface Statement {
   readonly name: string;
   readonly purpose: string;
   readonly sql: string;
+  /** A relation without whose rows there is nothing to do: the statement is then left out. */
+  readonly needs?: string;
 }
 
 /** What one contract compiles to. See `duckdb/rows.ts` for the relations the statements read and leave. */
@@ -32,7 +34,8 @@ export interface ContractProgram {
  *                       the input itself is as it stands after the batch
  *   changed_<table>     to be filled with the same of this table, for those that read it; see `changed`
  *
- * Each of them may be empty. Statements see the commit's number as the variable `weir_commit`.
+ * Each of them may be empty. Statements see the commit's number as the variable `weir_commit`, and the newest time of
+ * receipt of all records so far, this batch's included, as `weir_newest_us`.
  */
 export interface TableParts {
   /** The tables that hold its state, in schema `db.state`. */
@@ -70,10 +73,15 @@ export interface TableParts {
   readonly stamped?: string;
   /** Whether `merge` of records never removes a row. */
   readonly keepsRows?: boolean;
-  /** Columns of the first view by which its rows are found together and sorted; `key` where there are none. */
+  /**
+   * Columns of the first view by which its rows are found together and sorted; together they name a row, as `key` does,
+   * which it is where there are none.
+   */
   readonly order?: readonly string[];
   /** The column of the first view with a row's event time. */
   readonly time?: string;
+  /** Whether `merge` has something to do in every batch, whatever records it has. */
+  readonly everyBatch?: boolean;
   /** A query of what an operator should know of the table's content: one text a row, as `concern`. */
   readonly concerns?: string;
   /** A query that computes the first view's rows from the inputs alone, as they stand. */

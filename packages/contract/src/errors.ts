@@ -70,6 +70,12 @@ export const errorCodes = {
     remedy: "The detail names the member; see docs/reference/http.md.",
   },
 
+  invalid_row: {
+    meaning:
+      "A row of a file cannot be taken apart: another number of cells than the header, or a quote that is not closed.",
+    remedy: "The detail names the file and the line. Correct it where it was made and drop the file again.",
+  },
+
   // Collect: requests refused whole. Nothing of them is written.
   invalid_http: {
     status: 400,
@@ -405,6 +411,26 @@ export const errorCodes = {
     meaning: "The file that says where a captured source goes on cannot be read.",
     remedy:
       "Restore it, or remove it: the source is then read from the start, and what was loaded before counts as duplicates.",
+  },
+  files_directory_unreadable: {
+    meaning:
+      "The directory of a files source is not there, or cannot be read or written as its declaration asks.",
+    remedy:
+      "Create it or mount it, and let the user that runs Weir read it (and write, to delete or move files).",
+  },
+  file_unreadable: {
+    meaning: "A file of a files source cannot be opened or read. It is tried again; other files are read.",
+    remedy: "Let the user that runs Weir read the file, and check the disk.",
+  },
+  file_damaged: {
+    meaning:
+      "A file of a files source does not hold what its format asks for: gzip that breaks off, a broken Parquet file. None of its rows were taken.",
+    remedy: "Drop the file again, whole: it is read as soon as it changes.",
+  },
+  file_changed: {
+    meaning: "A file of a files source changed while it was read, so its writer was not done with it.",
+    remedy:
+      "It is read again once it is stable. Write to another name and rename, or raise `stable`, so that rows read too early do not stay.",
   },
   capture_failed: {
     meaning: "A captured source could not be read; it is tried again after a growing delay.",

@@ -1,12 +1,13 @@
 import type { ContractProgram, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
+import { recordGone } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
 import { idColumns } from "./ids/recent-ids.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
-import { mergeTables } from "./merge.ts";
+import { mergeTables, reachedTables } from "./merge.ts";
 import { rangesOf } from "./planner.ts";
 import { retractSuperseded } from "./retract.ts";
 import type { SupersededRecord, TakenBack } from "./retract.ts";
@@ -54,6 +55,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   };
   const commit = staged.plan.batch;
   await sql.run(`SET search_path = 'memory.${staged.schema},memory.main'; SET VARIABLE weir_commit = ${commit}::UBIGINT;
+    SET VARIABLE weir_newest_us = greatest(getvariable('weir_newest_us'), ${staged.newestReceivedUs}::BIGINT);
     CREATE TABLE duplicates (_key BIGINT)`);
   const superseded = await timed("dedup", () => deduplicate(sql, staged, context.index));
   failpoint("engine.commit.deduplicated");
@@ -68,6 +70,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   failpoint("engine.commit.ids_stored");
   const present = new Set(staged.contracts.map(({ contract }) => contract.name));
   await timed("tables", () => mergeTables(sql, context.program, present));
+  await timed("gone", () => recordGone(sql, reachedTables(context.program, present), false));
   failpoint("engine.commit.tables_merged");
   const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
   failpoint("engine.commit.retracted");

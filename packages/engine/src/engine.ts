@@ -4,7 +4,11 @@ import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { checkProgram } from "./check-program.ts";
+import type { ChangePosition } from "./changes/position.ts";
+import { forgetGone, prepareChanges } from "./changes/gone.ts";
+import type { TableChanges } from "./changes/read-changes.ts";
 import { commitBatch } from "./commit.ts";
+import { Commits } from "./commits.ts";
 import { Compaction } from "./compact.ts";
 import type { Committed } from "./commit.ts";
 import { checkColumns } from "./contract-columns.ts";
@@ -16,11 +20,15 @@ import { Lake } from "./lake.ts";
 import { Planner } from "./planner.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Queries } from "./query.ts";
-import type { QueryOptions, QueryResult } from "./query.ts";
+import type { QueryOptions, QueryResult, QuerySink } from "./query.ts";
 import { LogRetention } from "./retention.ts";
 import { prepareSchema } from "./schema.ts";
+import type { LookupParameters } from "./serve/lookup.ts";
+import { Serving } from "./serve/serving.ts";
+import type { LookupResult } from "./serve/serving.ts";
 import { resolveSettings } from "./settings.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
+import { Snapshots } from "./snapshots.ts";
 import { stageBatch } from "./stage.ts";
 import type { StagedBatch } from "./stage.ts";
 import { Throughput, readStatus } from "./status.ts";
@@ -75,10 +83,15 @@ export class Engine {
   readonly #commitSql: Sql;
   readonly #compactSql: Sql;
   readonly #throughput = new Throughput();
+  readonly #snapshots: Snapshots;
   readonly #queries: Queries;
+  readonly #serving: Serving;
+  readonly #changesKeptMs: number;
   readonly #failed: Promise<WeirError>;
   #fail: (error: WeirError) => void = () => undefined;
   readonly quarantine: Quarantine;
+  /** The number of the last commit, and how to wait for the next. */
+  readonly commits: Commits;
   #loop: Promise<void> | undefined;
   #stopping = false;
   #hurry = 0;
@@ -103,7 +116,10 @@ export class Engine {
     lanes: Sql[];
     planSql: Sql;
     commitSql: Sql;
-    queries: Queries;
+    snapshots: Snapshots;
+    commits: Commits;
+    serving: Serving;
+    changesKeptMs: number;
   }) {
     this.#options = parts.options;
     this.#upkeepEveryMs = parts.upkeepEveryMs;
@@ -117,8 +133,12 @@ export class Engine {
     this.#lanes = parts.lanes;
     this.#planSql = parts.planSql;
     this.#commitSql = parts.commitSql;
-    this.#queries = parts.queries;
-    this.quarantine = new Quarantine(parts.queries);
+    this.#snapshots = parts.snapshots;
+    this.#queries = new Queries(parts.snapshots);
+    this.#serving = parts.serving;
+    this.#changesKeptMs = parts.changesKeptMs;
+    this.commits = parts.commits;
+    this.quarantine = new Quarantine(this.#queries);
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -163,8 +183,9 @@ export class Engine {
       }
       const built = await prepareTables(commitSql, lake, options.program);
       if (built.length > 0) options.onEvent?.({ kind: "tables_built", tables: built });
-      const queries = new Queries(database, lake);
-      queries.views = await createViews(commitSql, lake, options.program);
+      await prepareChanges(commitSql, options.program);
+      const views = await createViews(commitSql, lake, options.program);
+      const snapshots = new Snapshots(database, lake, views);
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
       const planner = new Planner(options.store, planSql, settings);
       await planner.recover();
@@ -173,6 +194,17 @@ export class Engine {
       const compaction = new Compaction(lake);
       await compaction.sweep(commitSql);
       const compactSql = await database.connect();
+      const { commit } = await commitSql.row<{ commit: number }>(
+        `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
+      );
+      const commits = new Commits(commit);
+      const serving = new Serving({
+        program: options.program,
+        snapshots,
+        commits,
+        directory: join(state, "lookups"),
+        memoryBytes: settings.lookupMemoryBytes,
+      });
       failpoint("engine.open.ready");
       return new Engine({
         options,
@@ -187,7 +219,10 @@ export class Engine {
         lanes,
         planSql,
         commitSql,
-        queries,
+        snapshots,
+        commits,
+        serving,
+        changesKeptMs: settings.changesKeptMs,
       });
     } catch (error) {
       database.close();
@@ -202,6 +237,7 @@ export class Engine {
 
   /** Starts consuming the log. */
   start(): void {
+    this.#serving.start();
     this.#loop ??= this.#run().catch((error: unknown) => {
       this.#fail(engineError(error));
     });
@@ -214,9 +250,11 @@ export class Engine {
     await this.#writing.catch(() => undefined);
     // After a failure there may be batches that nobody will commit.
     await Promise.allSettled(this.#staging);
+    this.commits.close();
+    await this.#serving.close();
     await this.#ids.close();
     await this.#compaction.close();
-    this.#queries.close();
+    this.#snapshots.close();
     this.#compactSql.close();
     for (const sql of this.#lanes) sql.close();
     this.#planSql.close();
@@ -258,6 +296,7 @@ export class Engine {
     this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());
     this.#retention.consumed(staged.plan.segments);
+    this.commits.advance(committed.commit);
     this.#options.onEvent?.({ kind: "commit", ...committed });
     await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
   }
@@ -274,6 +313,7 @@ export class Engine {
     if (now - this.#forgotAt < forgetEveryMs) return;
     this.#forgotAt = now;
     void this.#exclusive(() => this.#commitSql.run(forgetCommitCounts));
+    void this.#exclusive(() => forgetGone(this.#commitSql, this.#options.program, this.#changesKeptMs));
   }
 
   /** Runs a step that writes state when no other does. Its failure ends the loop. */
@@ -297,7 +337,11 @@ export class Engine {
     try {
       for (;;) {
         const { commit, behind } = await this.#behind(heads);
-        if (!behind) return { commit };
+        if (!behind) {
+          // Whoever drained and then looks a row up must not miss what was drained.
+          await this.#serving.reached(commit);
+          return { commit };
+        }
         if (Date.now() > deadline) {
           throw new WeirError("drain_timeout", `Not everything was committed within ${timeoutMs} ms.`);
         }
@@ -343,6 +387,7 @@ export class Engine {
         ids: { known, recent, runs, memoryBytes },
         recordsPerSecond: this.#throughput.perSecond(Date.now()),
         timings: this.#throughput.timings,
+        lookups: this.#serving.status,
       };
     } finally {
       sql.close();
@@ -352,6 +397,21 @@ export class Engine {
   /** Runs one read-only statement on the state of one commit. See {@link Queries.run} for errors. */
   query(sql: string, options?: QueryOptions): Promise<QueryResult> {
     return this.#queries.run(sql, options);
+  }
+
+  /** The same, its result piece by piece. */
+  queryInto(sql: string, options: QueryOptions, sink: QuerySink): Promise<{ truncated: boolean }> {
+    return this.#queries.stream(sql, options, sink);
+  }
+
+  /** Rows of a table by key, prefix of the key or event time, in milliseconds. See {@link Serving.lookup} for errors. */
+  lookup(table: string, parameters: LookupParameters): Promise<LookupResult> {
+    return this.#serving.lookup(table, parameters);
+  }
+
+  /** What changed in a table after a position. See {@link readChanges} for errors. */
+  changes(table: string, since: ChangePosition, limit: number): Promise<TableChanges> {
+    return this.#serving.changes(table, since, limit);
   }
 
   verify(): Promise<VerifyReport> {

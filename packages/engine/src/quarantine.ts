@@ -43,9 +43,10 @@ export class Quarantine {
     this.#queries = queries;
   }
 
-  /** Newest first. */
+  /** Newest first. @throws WeirError `invalid_usage` */
   async list(filter: QuarantineFilter = {}): Promise<QuarantinedRecord[]> {
     const { source, contract, reason, limit = 100, offset = 0 } = filter;
+    for (const [name, value] of Object.entries({ source, contract, reason })) refuseNul(name, value);
     const conditions = [
       ...(source === undefined ? [] : [`source = ${text(source)}`]),
       ...(contract === undefined ? [] : [`(contract = ${text(contract)} OR sent = ${text(contract)})`]),
@@ -59,8 +60,9 @@ export class Quarantine {
     return rows.map(recordOf);
   }
 
-  /** @throws WeirError `not_found` */
+  /** @throws WeirError `not_found`, `invalid_usage` */
   async show(id: string): Promise<QuarantinedRecord> {
+    refuseNul("id", id);
     const { rows } = await this.#queries.run(`SELECT ${columns} FROM quarantine WHERE id = ${text(id)}`);
     const [row] = rows;
     if (row === undefined) {
@@ -84,6 +86,12 @@ export class Quarantine {
       records: Number(records),
     }));
   }
+}
+
+/** DuckDB would read the statement up to the NUL only. */
+function refuseNul(name: string, value: string | undefined): void {
+  if (value?.includes("\0") === true)
+    throw new WeirError("invalid_usage", `${name} has a NUL character.`, { where: name });
 }
 
 const asText = (value: JsonValue | undefined): string | null => (typeof value === "string" ? value : null);

@@ -1,9 +1,7 @@
 import { WeirError } from "@weir/contract";
 import { StatementType } from "@duckdb/node-api";
-import type { Database, JsonValue, Sql } from "./database.ts";
-import type { Lake } from "./lake.ts";
-import { setFiles } from "./views.ts";
-import type { FileView } from "./views.ts";
+import type { JsonValue, Sql } from "./database.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 export interface QueryOptions {
   /** Most rows given back; default 10,000. */
@@ -21,66 +19,63 @@ export interface QueryResult {
   readonly commit: number;
 }
 
-/** Runs queries, each in a read-only transaction of its own on a connection of its own. */
-export class Queries {
-  readonly #database: Database;
-  readonly #lake: Lake;
-  readonly #idle: Sql[] = [];
-  views: readonly FileView[] = [];
+/** Takes a query's result piece by piece. */
+export interface QuerySink {
+  begin(columns: QueryResult["columns"], commit: number): void;
+  /** Awaited before more is read. False: no more is wanted. */
+  rows(rows: JsonValue[][]): Promise<boolean> | boolean;
+}
 
-  constructor(database: Database, lake: Lake) {
-    this.#database = database;
-    this.#lake = lake;
+const defaultRows = 10_000;
+const defaultTimeoutMs = 60_000;
+
+/** Runs queries that users write. */
+export class Queries {
+  readonly #snapshots: Snapshots;
+
+  constructor(snapshots: Snapshots) {
+    this.#snapshots = snapshots;
   }
 
   /** @throws WeirError `query_invalid`, `query_not_readonly`, `query_timeout`, `engine_out_of_memory` */
-  async run(
+  async run(query: string, options: QueryOptions = {}): Promise<QueryResult> {
+    const all: JsonValue[][] = [];
+    let begun: { columns: QueryResult["columns"]; commit: number } = { columns: [], commit: 0 };
+    const { truncated } = await this.stream(query, options, {
+      begin: (columns, commit) => (begun = { columns, commit }),
+      rows: (rows) => {
+        for (const row of rows) all.push(row);
+        return true;
+      },
+    });
+    return { columns: begun.columns, rows: all, truncated, commit: begun.commit };
+  }
+
+  /** As `run`; holds no more than a chunk of 2,048 rows in memory. What `sink` got before an error is not the whole result. */
+  async stream(
     query: string,
-    { maxRows = 10_000, timeoutMs = 60_000 }: QueryOptions = {},
-  ): Promise<QueryResult> {
-    const sql = this.#idle.pop() ?? (await this.#connect());
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      sql.connection.interrupt();
-    }, timeoutMs);
+    { maxRows = defaultRows, timeoutMs = defaultTimeoutMs }: QueryOptions,
+    sink: QuerySink,
+  ): Promise<{ truncated: boolean }> {
+    if (query.includes("\0")) {
+      throw new WeirError("query_invalid", "The query has a NUL character.");
+    }
     try {
-      return await this.#inTransaction(sql, () => this.#read(sql, query, maxRows));
+      return await this.#snapshots.run({ timeoutMs, reads: query }, (sql, commit) =>
+        this.#read(sql, query, maxRows, commit, sink),
+      );
     } catch (error) {
-      throw late
-        ? new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error })
-        : asQueryError(error);
-    } finally {
-      clearTimeout(timer);
-      this.#idle.push(sql);
+      throw asQueryError(error);
     }
   }
 
-  close(): void {
-    for (const sql of this.#idle.splice(0)) sql.close();
-  }
-
-  async #connect(): Promise<Sql> {
-    const sql = await this.#database.connect();
-    await sql.run("USE db.main");
-    return sql;
-  }
-
-  async #inTransaction<T>(sql: Sql, work: () => Promise<T>): Promise<T> {
-    await sql.run("BEGIN TRANSACTION READ ONLY");
-    try {
-      return await work();
-    } finally {
-      await sql.run("ROLLBACK");
-    }
-  }
-
-  async #read(sql: Sql, query: string, maxRows: number): Promise<QueryResult> {
-    const lowered = query.toLowerCase();
-    for (const view of this.views) if (lowered.includes(view.name)) await setFiles(sql, this.#lake, view);
-    const { commit } = await sql.row<{ commit: number }>(
-      `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
-    );
+  async #read(
+    sql: Sql,
+    query: string,
+    maxRows: number,
+    commit: number,
+    sink: QuerySink,
+  ): Promise<{ truncated: boolean }> {
     const call = sideEffect.exec(query)?.[0];
     if (call !== undefined) {
       throw new WeirError(
@@ -94,11 +89,21 @@ export class Queries {
     }
     const prepared = await statements.prepare(0);
     await assertReadOnly(sql, query, prepared.statementType);
-    const reader = await prepared.streamAndReadUntil(maxRows + 1);
-    const rows = reader.getRowsJson() as JsonValue[][];
-    const names = reader.deduplicatedColumnNames();
-    const columns = reader.columnTypes().map((type, i) => ({ name: names[i] ?? "", type: type.toString() }));
-    return { columns, rows: rows.slice(0, maxRows), truncated: rows.length > maxRows, commit };
+    const result = await prepared.stream();
+    const names = result.deduplicatedColumnNames();
+    const types = result.columnTypes();
+    const columns = types.map((type, i) => ({ name: names[i] ?? "", type: type.toString() }));
+    sink.begin(columns, commit);
+    let left = maxRows;
+    for await (const rows of result.yieldRowsJson() as AsyncIterable<JsonValue[][]>) {
+      if (rows.length > left) {
+        await sink.rows(rows.slice(0, left));
+        return { truncated: true };
+      }
+      left -= rows.length;
+      if (!(await sink.rows(rows))) return { truncated: true };
+    }
+    return { truncated: false };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ContractProgram, Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
+import { recordGone } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
 import type { Superseded } from "./ids/id-index.ts";
@@ -84,6 +85,7 @@ async function retractFromTables(
     }
     await (isLosing ? recomputeGroups(sql, table) : mergeTable(sql, table));
   }
+  await recordGone(sql, tables, true);
 }
 
 /** `removed_<contract>`: the old records as the clean zone has them; then they are hidden. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
+import { changesSchema } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 
 /** Version of the layout below. A state file of another version is refused, never guessed at. */
@@ -19,6 +20,7 @@ const layout = "1";
  *   id_recent, id_runs   see ids/id-index.ts
  *   contracts  the columns that each contract has had (see contract-columns.ts)
  *   tables     which definition each table's state was built by
+ *   changes    from where each table can be followed (see changes/gone.ts)
  */
 const statements = [
   `CREATE SCHEMA IF NOT EXISTS db.weir`,
@@ -35,6 +37,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.id_runs (path VARCHAR, ids UBIGINT, newest_received_us BIGINT, seq UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.contracts (name VARCHAR PRIMARY KEY, columns JSON)`,
   `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,
+  changesSchema,
 ];
 
 /** Creates what is missing and gives the file's salt for ids. @throws WeirError `state_version` */

@@ -18,6 +18,8 @@ export interface EngineSettings {
   readonly logRetention?: Duration;
   /** How many bytes of consumed segments stay in the log at most, however young. Default 10 GB. */
   readonly logRetentionBytes?: number;
+  /** Memory of the index by which rows are looked up over HTTP, in bytes: about 35 a row. Default 256 MB. */
+  readonly lookupMemory?: number;
 }
 
 export interface ResolvedSettings {
@@ -29,6 +31,9 @@ export interface ResolvedSettings {
   readonly dedupHorizonUs: number;
   readonly logRetentionMs: number;
   readonly logRetentionBytes: number;
+  readonly lookupMemoryBytes: number;
+  /** How long followers of a table are told of rows that went. */
+  readonly changesKeptMs: number;
   /** Recent ids become a run at this number. */
   readonly recentIds: number;
   /** Runs are not merged past this number of ids. */
@@ -48,6 +53,8 @@ export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings
     dedupHorizonUs: durationMs(settings.dedupHorizon ?? "30d") * 1000,
     logRetentionMs: durationMs(settings.logRetention ?? "48h"),
     logRetentionBytes: settings.logRetentionBytes ?? 10 * 1_073_741_824,
+    lookupMemoryBytes: settings.lookupMemory ?? 256 * 1_048_576,
+    changesKeptMs: 7 * 24 * 3_600_000,
     recentIds: 1 << 20,
     largestRun: 1 << 29,
     upkeepEveryMs: 5_000,

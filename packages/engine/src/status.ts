@@ -2,6 +2,7 @@ import type { Program } from "@weir/compile";
 import { ident } from "@weir/compile";
 import type { Committed } from "./commit.ts";
 import type { Sql } from "./database.ts";
+import type { MirrorStatus } from "./serve/mirror.ts";
 
 export interface OutcomeStatus extends Record<string, string | number> {
   source: string;
@@ -43,6 +44,8 @@ export interface EngineStatus {
   }[];
   /** Over the commits of the last 10 seconds. */
   readonly recordsPerSecond: number;
+  /** Tables that are looked up, and the copies that answer. */
+  readonly lookups: readonly MirrorStatus[];
   /** Of the last commit, in ms. */
   readonly timings: Readonly<Record<string, number>>;
 }

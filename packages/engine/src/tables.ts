@@ -1,6 +1,7 @@
 import type { Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
+import { beginChanges, endChanges } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
 import type { Lake } from "./lake.ts";
@@ -15,6 +16,9 @@ const filesAChunk = 16;
  * after the tables that it reads.
  */
 export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<string[]> {
+  await sql.run(
+    `SET VARIABLE weir_newest_us = (SELECT coalesce(max(newest_received_us), 0)::BIGINT FROM db.weir.commits)`,
+  );
   const stored = await sql.rows<{ name: string; hash: string; state: string[] }>(
     "SELECT name, hash, state_tables AS state FROM db.weir.tables",
   );
@@ -28,6 +32,7 @@ export async function prepareTables(sql: Sql, lake: Lake, program: Program): Pro
     for (const table of stale) {
       for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
       await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
+      await endChanges(sql, table.name);
       failpoint("engine.open.table_dropped");
     }
     for (const table of missing) {
@@ -51,6 +56,7 @@ async function buildTable(sql: Sql, lake: Lake, program: Program, table: TablePr
   await forgetChanges(sql, program, [table]);
   for (const statement of table.build) await sql.run(statement.sql);
   await feedHistory(sql, lake, program, table);
+  await beginChanges(sql, table);
 }
 
 /**

@@ -20,7 +20,7 @@ const bits = new Map<DuckDBTypeId, [bits: number, signed: boolean]>([
   [DuckDBTypeId.UBIGINT, [64, false]],
 ]);
 
-const isDouble = ({ typeId }: DuckDBType): boolean =>
+export const isDouble = ({ typeId }: DuckDBType): boolean =>
   typeId === DuckDBTypeId.DOUBLE || typeId === DuckDBTypeId.FLOAT;
 
 /** Whether rows can be found by values of the type. */
@@ -71,18 +71,14 @@ function parse(type: DuckDBType, written: string): string | undefined {
   if (range !== undefined) return parseInteger(written, ...range);
   if (type instanceof DuckDBDecimalType) return parseDecimal(written, type.width, type.scale);
   if (isDouble(type)) return parseDouble(written, type.typeId === DuckDBTypeId.FLOAT);
-  switch (type.typeId) {
-    case DuckDBTypeId.BOOLEAN:
-      return written === "true" || written === "false" ? written : undefined;
-    case DuckDBTypeId.TIMESTAMP:
-      return parseTimestamp(written);
-    case DuckDBTypeId.DATE:
-      return /^\d{4}-\d\d-\d\d$/.test(written) && parseTimestamp(written) !== undefined ? written : undefined;
-    case DuckDBTypeId.UUID:
-      return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(written) ? written.toLowerCase() : undefined;
-    default:
-      return written;
-  }
+  const { typeId } = type;
+  if (typeId === DuckDBTypeId.BOOLEAN) return written === "true" || written === "false" ? written : undefined;
+  if (typeId === DuckDBTypeId.TIMESTAMP) return parseTimestamp(written);
+  if (typeId === DuckDBTypeId.DATE)
+    return /^\d{4}-\d\d-\d\d$/.test(written) && parseTimestamp(written) !== undefined ? written : undefined;
+  if (typeId === DuckDBTypeId.UUID)
+    return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(written) ? written.toLowerCase() : undefined;
+  return written;
 }
 
 function parseInteger(written: string, width: number, signed: boolean): string | undefined {
@@ -130,16 +126,9 @@ function example(type: DuckDBType): string {
   if (bits.has(type.typeId)) return "a whole number in its range, such as 42";
   if (type instanceof DuckDBDecimalType) return `a number with at most ${type.scale} decimal places`;
   if (isDouble(type)) return "a number, such as 1.5";
-  switch (type.typeId) {
-    case DuckDBTypeId.BOOLEAN:
-      return "true or false";
-    case DuckDBTypeId.TIMESTAMP:
-      return "a time such as 2026-01-15T10:00:00Z";
-    case DuckDBTypeId.DATE:
-      return "a date such as 2026-01-15";
-    default:
-      return "a UUID";
-  }
+  if (type.typeId === DuckDBTypeId.BOOLEAN) return "true or false";
+  if (type.typeId === DuckDBTypeId.TIMESTAMP) return "a time such as 2026-01-15T10:00:00Z";
+  return type.typeId === DuckDBTypeId.DATE ? "a date such as 2026-01-15" : "a UUID";
 }
 
 /** Orders values as `ORDER BY ... NULLS FIRST` does. */

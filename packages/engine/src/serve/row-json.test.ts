@@ -1,6 +1,6 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compareValues, isKeyType, keyLiteral, keyValue, storedValue } from "./key-value.ts";
 import { rowJson } from "./row-json.ts";
@@ -70,7 +70,7 @@ test.each(values)("the JSON of %s is what a query gives", async (value) => {
   const json = rowJson(await columnsOf(query));
   const [given] = (await sql.runAndReadAll(query)).getRowObjectsJson();
   const [row] = (await sql.runAndReadAll(`SELECT ${json} FROM (${query})`)).getRowsJson();
-  expect(JSON.parse(String(row?.[0]))).toEqual(JSON.parse(JSON.stringify(given)));
+  expect(JSON.parse(row?.[0] as string)).toEqual(JSON.parse(JSON.stringify(given)));
 });
 
 test("a type of which SQL cannot make what queries give", async () => {

@@ -1,0 +1,213 @@
+import type { DuckDBResult } from "@duckdb/node-api";
+import { ident } from "@weir/compile";
+import { WeirError } from "@weir/contract";
+import { goneTable, sameKey } from "../changes/gone.ts";
+import { Commits } from "../commits.ts";
+import type { Snapshots } from "../snapshots.ts";
+import { storedValue } from "./key-value.ts";
+import type { KeyValue } from "./key-value.ts";
+import { keyText } from "./read-rows.ts";
+import type { Column } from "./row-json.ts";
+import { RowStore } from "./row-store.ts";
+import type { TableShape } from "./table-shape.ts";
+
+/** A table's rows in a RowStore that follows its commits. */
+export interface MirrorStatus {
+  readonly table: string;
+  /** `off`: it could not be kept, for `reason`; lookups read the table itself. */
+  readonly state: "building" | "live" | "off";
+  readonly reason: string | null;
+  /** The commit that lookups see. */
+  readonly commit: number;
+  readonly rows: number;
+  readonly memoryBytes: number;
+  readonly fileBytes: number;
+}
+
+export interface MirrorOptions {
+  /** Of its own. */
+  readonly directory: string;
+  readonly snapshots: Snapshots;
+  readonly commits: Commits;
+  /** Whether the mirrors together may take that much more memory, in bytes. */
+  readonly hasRoom: () => boolean;
+}
+
+const readTimeoutMs = 3_600_000;
+/** Rows between two looks at what else waits: 1 ms. */
+const rowsAtOnce = 200;
+
+/**
+ * Follows a table: at first all rows, then after each commit those that it changed. What lookups see is of one commit,
+ * which lags the engine's by as long as reading the changes takes (20,000 rows: 0.1 s).
+ */
+export class Mirror {
+  readonly #shape: TableShape;
+  readonly #options: MirrorOptions;
+  readonly #stop = new AbortController();
+  #store: RowStore | undefined;
+  /** The commit that lookups see. */
+  readonly #seen = new Commits(0);
+  #live = false;
+  #reason: string | undefined;
+  readonly #running: Promise<void>;
+
+  /** @param shape of a declared table with `stamped` and `rowText` */
+  constructor(shape: TableShape, options: MirrorOptions) {
+    this.#shape = shape;
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** The rows, once they are of `commit`. */
+  get live(): { readonly store: RowStore; readonly commit: number } | undefined {
+    return this.#live && this.#store !== undefined
+      ? { store: this.#store, commit: this.#seen.current }
+      : undefined;
+  }
+
+  /** Why it was given up. */
+  get reason(): string | undefined {
+    return this.#reason;
+  }
+
+  get memoryBytes(): number {
+    return this.#store?.memoryBytes ?? 0;
+  }
+
+  get status(): MirrorStatus {
+    return {
+      table: this.#shape.name,
+      state: this.#reason !== undefined ? "off" : this.#live ? "live" : "building",
+      reason: this.#reason ?? null,
+      commit: this.#seen.current,
+      rows: this.#store?.size ?? 0,
+      memoryBytes: this.memoryBytes,
+      fileBytes: this.#store?.fileBytes ?? 0,
+    };
+  }
+
+  /** Resolves once lookups see that commit, or the mirror is not live, or `signal` aborts. */
+  async reached(commit: number, signal?: AbortSignal): Promise<void> {
+    if (this.#live) await this.#seen.after(commit - 1, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { commits, directory } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      const grouped = this.#shape.order.length > 1;
+      const store = new RowStore({ directory, grouped });
+      this.#store = store;
+      await this.#follow(store, true);
+      while (!signal.aborted && !commits.closed) {
+        if (commits.current > this.#seen.current) await this.#follow(store, false);
+        else {
+          this.#live = true;
+          await commits.after(this.#seen.current, signal);
+        }
+      }
+    } catch (error) {
+      this.#reason = error instanceof Error ? error.message : String(error);
+    }
+    this.#live = false;
+    this.#seen.close();
+    this.#store?.close();
+    this.#store = undefined;
+  }
+
+  /** Brings the store to the last commit. */
+  async #follow(store: RowStore, isFirst: boolean): Promise<void> {
+    const commit = await this.#options.snapshots.run(
+      { timeoutMs: readTimeoutMs, reads: "" },
+      async (sql, now) => {
+        await this.#put(store, await sql.stream(this.#rowsSql(isFirst)));
+        if (!isFirst) await this.#remove(store, await sql.stream(this.#goneSql()));
+        return now;
+      },
+    );
+    store.publish();
+    this.#seen.advance(commit);
+    await store.clean(turn);
+  }
+
+  /** Key columns, order columns where they are others, and the row; of all rows or of those that changed. */
+  #rowsSql(all: boolean): string {
+    const { key, order, rowText = "NULL" } = this.#shape;
+    const columns = [...texts(key), ...(order === key ? [] : texts(order)), rowText];
+    return `SELECT ${columns.join(", ")} FROM (${this.#stamped}) _r ${all ? "" : `WHERE _commit > ${this.#seen.current}`}`;
+  }
+
+  /** Keys of rows that went and did not come again. */
+  #goneSql(): string {
+    const { name, key } = this.#shape;
+    const columns = key.map((column) => column.name);
+    const selected = key.length === 0 ? "1" : texts(key).join(", ");
+    return `SELECT ${selected} FROM (
+        SELECT DISTINCT * EXCLUDE (_commit) FROM db.state.${ident(goneTable(name))} WHERE _commit > ${this.#seen.current}) _g
+      WHERE NOT EXISTS (
+        SELECT 1 FROM (${this.#stamped}) _s WHERE _s._commit > ${this.#seen.current} AND ${sameKey(columns, "_s", "_g")})`;
+  }
+
+  get #stamped(): string {
+    return this.#shape.program?.stamped ?? "";
+  }
+
+  async #put(store: RowStore, result: DuckDBResult): Promise<void> {
+    const { key, order } = this.#shape;
+    const keyCount = key.length;
+    const isSorted = order !== key;
+    await this.#eachRow(result, (text) => {
+      const values = valuesOf(key, text, 0);
+      const sorted = isSorted ? valuesOf(order, text, keyCount) : values;
+      const row = text(keyCount + (isSorted ? order.length : 0)) ?? "null";
+      store.put({
+        key: keyText(values),
+        group: keyText(sorted.slice(0, 1)),
+        order: isSorted ? keyText(sorted) : "",
+        row,
+      });
+    });
+  }
+
+  #remove(store: RowStore, result: DuckDBResult): Promise<void> {
+    return this.#eachRow(result, (text) => store.remove(keyText(valuesOf(this.#shape.key, text, 0))));
+  }
+
+  async #eachRow(
+    result: DuckDBResult,
+    take: (text: (column: number) => string | null) => void,
+  ): Promise<void> {
+    for await (const chunk of result) {
+      const vectors = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i));
+      for (let row = 0; row < chunk.rowCount; row++) {
+        take((column) => vectors[column]?.getItem(row) as string | null);
+        if (row % rowsAtOnce === rowsAtOnce - 1) await turn();
+      }
+      if (this.#stop.signal.aborted) throw new Error("closed");
+      if (!this.#options.hasRoom()) {
+        throw new WeirError(
+          "lookup_memory_full",
+          `With ${this.#shape.name}, the index of looked up tables takes more memory than it may.`,
+          { where: this.#shape.name },
+        );
+      }
+    }
+  }
+}
+
+const texts = (columns: readonly Column[]): string[] => columns.map(({ name }) => `${ident(name)}::VARCHAR`);
+
+const valuesOf = (
+  columns: readonly Column[],
+  text: (column: number) => string | null,
+  from: number,
+): KeyValue[] => columns.map(({ type }, i) => storedValue(type, text(from + i) ?? null));
+
+/** Lets others have their turn. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
