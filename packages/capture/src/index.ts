@@ -9,3 +9,5 @@ export { stripe } from "./stripe/declare.ts";
 export type { StripeOptions, StripeSource } from "./stripe/declare.ts";
 export { salesforce } from "./salesforce/declare.ts";
 export type { SalesforceAuth, SalesforceOptions, SalesforceSource } from "./salesforce/declare.ts";
+export { files } from "./files/declare.ts";
+export type { CsvOptions, FileFormat, FilesOptions, FilesSource } from "./files/declare.ts";

@@ -1,0 +1,145 @@
+import { hash } from "node:crypto";
+import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
+import type { CaptureContext } from "../capture.ts";
+import { avroReader } from "./avro.ts";
+import { csvReader } from "./csv.ts";
+import { type FileFormat, type FilesSource, formatByEnding } from "./declare.ts";
+import type { FoundFile } from "./directory.ts";
+import type { Batch, FormatReader } from "./format.ts";
+import { jsonReader } from "./json.ts";
+import type { FileLedger, Progress } from "./ledger.ts";
+import { ndjsonReader } from "./ndjson.ts";
+import { DamagedFile, OpenFile, isSameStamp } from "./open-file.ts";
+import { parquetReader } from "./parquet.ts";
+import { RowRecords } from "./row-record.ts";
+
+/** What reading a file came to. */
+export interface FileResult {
+  readonly identity: string;
+  readonly rows: number;
+  /** Nothing was read, as the same file was read before. */
+  readonly isKnown: boolean;
+}
+
+/** Progress is saved this often, or at most a twentieth of the time goes into it. */
+const saveEveryMs = 2000;
+const saveShare = 20;
+
+/**
+ * Reads one file, from where the ledger's progress in it is: its rows are appended, in order, with one append under way while the
+ * next rows are read.
+ *
+ * @throws DamagedFile before any row was appended, ChangedFile, errors of the file system, and what appending throws
+ */
+export async function readFile(
+  found: FoundFile,
+  source: FilesSource,
+  ledger: FileLedger,
+  context: CaptureContext,
+): Promise<FileResult> {
+  const { signal } = context;
+  const reader = readerOf(found, source);
+  const file = await OpenFile.open(found.absolute);
+  try {
+    const { progress } = ledger;
+    const resumed =
+      progress !== undefined && progress.path === found.path && isSameStamp(progress.stamp, file.stamp)
+        ? progress
+        : undefined;
+    const identity = resumed?.identity ?? identityOf(found, source, await file.hash(signal));
+    if (ledger.wasRead(identity)) return { identity, rows: 0, isKnown: true };
+    if (resumed === undefined) {
+      await reader.verify(file, signal);
+      await file.checkUnchanged();
+    }
+    const rows = new RowRecords(source, found.contract, { path: found.path, identity, unit: reader.unit });
+    const batches = reader.read(file, rows, resumed?.position, signal);
+    const taken = await appendAll(batches, { found, file, identity, resumed }, ledger, context);
+    return { identity, rows: taken, isKnown: false };
+  } finally {
+    await file.close();
+  }
+}
+
+interface Reading {
+  readonly found: FoundFile;
+  readonly file: OpenFile;
+  readonly identity: string;
+  readonly resumed: Progress | undefined;
+}
+
+/** Returns the number of rows of the whole file. */
+async function appendAll(
+  batches: AsyncIterable<Batch>,
+  { found, file, identity, resumed }: Reading,
+  ledger: FileLedger,
+  context: CaptureContext,
+): Promise<number> {
+  let rows = resumed?.rows ?? 0;
+  let savedMs = performance.now();
+  let saveMs = 0;
+  let pending: Promise<void> = Promise.resolve();
+  let next: Progress | undefined;
+  const settle = async (): Promise<void> => {
+    await pending;
+    ledger.progress = next ?? ledger.progress;
+  };
+  try {
+    for await (const { records, position } of batches) {
+      // A file that grows is not complete; what is already appended stays.
+      await file.checkUnchanged();
+      await settle();
+      const nowMs = performance.now();
+      if (next !== undefined && nowMs - savedMs > Math.max(saveEveryMs, saveMs * saveShare)) {
+        await saveLedger(ledger, context);
+        savedMs = performance.now();
+        saveMs = savedMs - nowMs;
+        failpoint("files.progress.saved");
+      }
+      rows += records.length;
+      next = { path: found.path, stamp: file.stamp, identity, position, rows };
+      pending = context.append(records);
+      // It is awaited above or below; until then its failure must not count as unhandled.
+      pending.catch(() => {});
+    }
+  } finally {
+    await settle();
+  }
+  await file.checkUnchanged();
+  failpoint("files.rows.appended");
+  return rows;
+}
+
+/** @throws WeirError `capture_failed`, as no fault of a file's */
+export async function saveLedger(ledger: FileLedger, context: CaptureContext): Promise<void> {
+  try {
+    await context.saveCursor(ledger.toJSON());
+  } catch (cause) {
+    const message = `What was read cannot be remembered: ${(cause as Error).message}.`;
+    throw new WeirError("capture_failed", message, { where: `source ${context.source}`, cause });
+  }
+}
+
+/** What a file is known again by. Names count unless the content alone does. */
+function identityOf({ path }: FoundFile, { once }: FilesSource, contentHash: string): string {
+  const identity = once === "content" ? contentHash : hash("sha256", `${path}\0${contentHash}`, "hex");
+  return identity.slice(0, 32);
+}
+
+/** @throws DamagedFile for a name that does not tell its format */
+function readerOf({ path, contract }: FoundFile, source: FilesSource): FormatReader {
+  const ending = /\.[^./]*$/.exec(path.replace(/\.gz$/i, ""))?.[0].toLowerCase() ?? "";
+  const format = source.format ?? formatByEnding.get(ending);
+  if (format === undefined) {
+    throw new DamagedFile("Its name does not tell its format: give the source a `format`.");
+  }
+  const readers: Record<FileFormat, () => FormatReader> = {
+    csv: () => csvReader(source, contract, source.csv.delimiter ?? (ending === ".tsv" ? "\t" : ",")),
+    json: () => jsonReader(source),
+    ndjson: () => ndjsonReader(source),
+    parquet: () => parquetReader(source, contract),
+    avro: () => avroReader(source, contract),
+  };
+  return readers[format]();
+}
