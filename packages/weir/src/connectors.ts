@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/contract";
-import type { Capture, PostgresSource, StripeSource } from "@weir/capture";
+import type { Capture, FilesSource, PostgresSource, StripeSource } from "@weir/capture";
 import type { Collector, CollectorOptions, PushSource, WebhookReceiver } from "@weir/collect";
 import type { Project } from "./project.ts";
 
@@ -32,6 +32,13 @@ interface CapturePlace {
 const kinds: Readonly<Record<string, Kind>> = {
   http: { pushed: true },
   logs: { pushed: true },
+  files: {
+    pulled: () => true,
+    capture: async (declared: FilesSource, { baseDir }) => {
+      const { createFilesCapture } = await import("@weir/capture/files");
+      return createFilesCapture(declared, { baseDir });
+    },
+  },
   postgres: {
     pulled: () => true,
     capture: async (declared: PostgresSource, { source }) => {

@@ -8,14 +8,22 @@ export {
   date,
   decimal,
   jsonSchemaOf,
+  logContract,
   nullable,
   timestamp,
   uuid,
   validator,
 } from "@weir/contract";
 export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
-export { postgres, stripe } from "@weir/capture";
-export type { PostgresOptions, PostgresSource, StripeOptions, StripeSource } from "@weir/capture";
+export { files, postgres, stripe } from "@weir/capture";
+export type {
+  FilesOptions,
+  FilesSource,
+  PostgresOptions,
+  PostgresSource,
+  StripeOptions,
+  StripeSource,
+} from "@weir/capture";
 export { http, logs } from "@weir/collect";
 export type { HttpSource, HttpSourceOptions, LogSource, LogSourceOptions, SourceLimits } from "@weir/collect";
 export { avg, count, derive, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
