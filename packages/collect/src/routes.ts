@@ -4,7 +4,7 @@ import { answer, refuse } from "./answer.ts";
 import { cloudevents } from "./cloudevents.ts";
 import type { ContractList } from "./contract-list.ts";
 import type { Cors } from "./cors.ts";
-import { proxyToEngine } from "./engine-proxy.ts";
+import type { EngineProxy } from "./engine-proxy.ts";
 import { events } from "./events.ts";
 import type { Ingest } from "./ingest.ts";
 import { logLines } from "./log-lines.ts";
@@ -21,7 +21,7 @@ export interface Destinations {
   readonly cors: Cors;
   readonly contracts: ContractList;
   readonly readiness: () => Readiness;
-  readonly apiSocket: string | undefined;
+  readonly engine: EngineProxy;
 }
 
 /** Addresses under `/v1/`, and the protocol each speaks. */
@@ -60,7 +60,7 @@ export function route(
     write(request, response, { path, query, expectsContinue }, to);
   } else if (path === "/api" || path.startsWith("/api/")) {
     if (expectsContinue) response.writeContinue();
-    proxyToEngine(request, response, to.apiSocket);
+    to.engine.handle(request, response);
   } else if (request.method === "GET" || request.method === "HEAD") {
     read(request, response, path, to);
   } else if (find(path, to) !== undefined) {

@@ -6,6 +6,7 @@ import { refuseConnection } from "./answer.ts";
 import { ContractList } from "./contract-list.ts";
 import { ContractNames } from "./contract-names.ts";
 import { Cors } from "./cors.ts";
+import { EngineProxy } from "./engine-proxy.ts";
 import { Ingest, type OpenSource } from "./ingest.ts";
 import { type CollectorLimits, defaultCollectorLimits, withDefaults } from "./limits.ts";
 import { type Readiness, readinessOf } from "./readiness.ts";
@@ -140,6 +141,7 @@ class CollectorServer implements Collector {
   readonly #gauge: MemoryGauge;
   readonly #counters = new Counters();
   readonly #sockets = new Set<Socket>();
+  readonly #engine: EngineProxy;
   #closing: Promise<void> | undefined;
   #url = "";
 
@@ -147,6 +149,7 @@ class CollectorServer implements Collector {
     this.#limits = limits;
     this.#opened = [...sources, ...webhooks];
     this.#gauge = new MemoryGauge(limits.inFlightBytes);
+    this.#engine = new EngineProxy(options.apiSocket);
     const cors = new Cors(Object.values(options.sources));
     const shared = {
       limits,
@@ -167,7 +170,7 @@ class CollectorServer implements Collector {
       cors,
       contracts: new ContractList(options.sources),
       readiness: () => this.readiness(),
-      apiSocket: options.apiSocket,
+      engine: this.#engine,
     });
   }
 
@@ -234,6 +237,7 @@ class CollectorServer implements Collector {
     const server = this.#server;
     // Answers from now on say "Connection: close". Idle connections are closed by Node, apart from those that never said a word.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    this.#engine.close();
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const cut = setTimeout(() => server.closeAllConnections(), this.#limits.closeTimeoutMs);
     await closed;

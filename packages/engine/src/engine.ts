@@ -414,6 +414,11 @@ export class Engine {
     return this.#serving.changes(table, since, limit);
   }
 
+  /** Where to begin for what changes in a table from now on. @throws WeirError `not_found` */
+  lastPosition(table: string): Promise<ChangePosition> {
+    return this.#serving.lastPosition(table);
+  }
+
   verify(): Promise<VerifyReport> {
     return verifyState(this.#database, this.#lake, this.#options.program);
   }

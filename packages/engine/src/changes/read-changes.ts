@@ -51,8 +51,7 @@ export async function readChanges(
   const rowText = rowJson(columns);
   const keyColumns = key.flatMap((column) => columns.filter((one) => one.name === column));
   const keyText = key.length === 0 ? "'{}'" : rowJson(keyColumns);
-  if (stamped === undefined || rowText === undefined || keyText === undefined)
-    throw new WeirError("not_found", `No changes of ${name} are kept.`, { where: name });
+  if (stamped === undefined || rowText === undefined || keyText === undefined) throw notKept(name);
   const start = await startOf(sql, name, since, commit);
   const after = afterSql(keyColumns, start);
   const keys = key.map(ident);
@@ -88,6 +87,22 @@ export async function readChanges(
   const next = more && last !== undefined ? last.position : { commit, build: start.build };
   return { changes, commit, more, next };
 }
+
+/** Where a reader is that wants what changes from now on. */
+export async function lastPosition(
+  sql: Sql,
+  { name, stamped }: TableProgram,
+  commit: number,
+): Promise<ChangePosition> {
+  if (stamped === undefined) throw notKept(name);
+  const { build } = await sql.row<{ build: string }>(
+    `SELECT build FROM db.weir.changes WHERE name = ${text(name)}`,
+  );
+  return { commit, build };
+}
+
+const notKept = (name: string): WeirError =>
+  new WeirError("not_found", `No changes of ${name} are kept.`, { where: name });
 
 interface Start extends ChangePosition {
   readonly build: string;

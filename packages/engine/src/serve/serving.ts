@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { WeirError } from "@weir/contract";
-import type { Program } from "@weir/compile";
+import type { Program, TableProgram } from "@weir/compile";
 import type { ChangePosition } from "../changes/position.ts";
-import { readChanges } from "../changes/read-changes.ts";
+import { lastPosition, readChanges } from "../changes/read-changes.ts";
 import type { TableChanges } from "../changes/read-changes.ts";
 import type { Commits } from "../commits.ts";
 import type { Snapshots } from "../snapshots.ts";
@@ -117,15 +117,26 @@ export class Serving {
 
   /** @throws WeirError `not_found`, `changes_gone`, `invalid_usage` */
   async changes(table: string, since: ChangePosition, limit: number): Promise<TableChanges> {
-    const shape = await this.#shapes.get(table);
-    const { program } = shape;
-    if (program === undefined)
-      throw new WeirError("not_found", `${table} is a contract; only tables can be followed.`, {
-        where: table,
-      });
+    const { shape, program } = await this.#followed(table);
     return await this.#options.snapshots.run({ timeoutMs: rangeTimeoutMs, reads: "" }, (sql, commit) =>
       readChanges(sql, program, shape.columns, commit, since, limit),
     );
+  }
+
+  /** Where to begin for what changes from now on. @throws WeirError `not_found` */
+  async lastPosition(table: string): Promise<ChangePosition> {
+    const { program } = await this.#followed(table);
+    return await this.#options.snapshots.run({ timeoutMs: rangeTimeoutMs, reads: "" }, (sql, commit) =>
+      lastPosition(sql, program, commit),
+    );
+  }
+
+  async #followed(table: string): Promise<{ shape: TableShape; program: TableProgram }> {
+    const shape = await this.#shapes.get(table);
+    if (shape.program !== undefined) return { shape, program: shape.program };
+    throw new WeirError("not_found", `${table} is a contract; only tables can be followed.`, {
+      where: table,
+    });
   }
 
   /** Resolves once lookups see the commit. */

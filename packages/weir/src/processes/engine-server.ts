@@ -4,24 +4,39 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
 import type { StatusReport } from "../client/backend.ts";
-import { readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
+import { ChangeStreams } from "./change-streams.ts";
+import type { StreamLimits } from "./change-streams.ts";
+import { integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
+import { lookupParameters, sendRows } from "./lookup-request.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
+import { sendQuery } from "./query-reply.ts";
 import { readInstanceFile } from "./run-files.ts";
 import type { InstanceFile } from "./run-files.ts";
 
 const defaultDrainMs = 60_000;
 const longestMs = 24 * 3_600_000;
+/** The collectors keep their connections. */
+const keepAliveMs = 60_000;
 
 /** The engine's API on its Unix socket; the collector passes `/api/*` on to it. */
 export class EngineServer {
   readonly #engine: Engine;
   readonly #settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">;
+  readonly #streams: ChangeStreams;
   readonly #server: Server;
 
-  constructor(engine: Engine, settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">) {
+  constructor(
+    engine: Engine,
+    settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">,
+    limits?: StreamLimits,
+  ) {
     this.#engine = engine;
     this.#settings = settings;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#streams = new ChangeStreams(engine, limits);
+    this.#server = createServer(
+      { keepAliveTimeout: keepAliveMs },
+      (request, response) => void this.#answer(request, response),
+    );
   }
 
   /** Listens; a socket file that a dead predecessor left is replaced. Only this user may connect. */
@@ -34,26 +49,44 @@ export class EngineServer {
     chmodSync(socketPath, 0o600);
   }
 
-  /** Answers what has been asked already, then closes. */
+  /** Answers what has been asked already, ends the streams, then closes. */
   async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
     });
+    await this.#streams.close();
+    this.#server.closeIdleConnections();
+    await closed;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       refuseOtherSites(request, this.#settings.localOnly);
-      sendJson(response, 200, await this.#result(request));
+      const url = new URL(request.url ?? "/", "http://engine");
+      refuseNul(url);
+      const path = url.pathname.replace(/\/+$/, "");
+      const [, table, rest] = /^\/api\/tables\/([^/]+)(\/changes)?$/.exec(path) ?? [];
+      if (table !== undefined) {
+        allow(request, "GET");
+        if (rest === undefined) await this.#rows(request, response, decoded(table), url);
+        else await this.#changes(request, response, decoded(table), url);
+      } else if (path === "/api/query") await this.#query(request, response, url);
+      else sendJson(response, 200, await this.#result(request, url, path));
     } catch (error) {
-      sendError(response, error);
+      if (response.headersSent) response.destroy();
+      else sendError(response, error);
     }
   }
 
-  async #result(request: IncomingMessage): Promise<unknown> {
-    const url = new URL(request.url ?? "/", "http://engine");
-    const path = url.pathname.replace(/\/+$/, "");
+  async #rows(request: IncomingMessage, response: ServerResponse, table: string, url: URL): Promise<void> {
+    sendRows(request, response, await this.#engine.lookup(table, lookupParameters(url.searchParams)));
+  }
+
+  async #changes(request: IncomingMessage, response: ServerResponse, table: string, url: URL): Promise<void> {
+    await this.#streams.serve(request, response, table, url.searchParams.get("since") ?? undefined);
+  }
+
+  async #result(request: IncomingMessage, url: URL, path: string): Promise<unknown> {
     if (path.startsWith("/api/quarantine/")) {
       allow(request, "GET");
       return await this.#engine.quarantine.show(decoded(path.slice("/api/quarantine/".length)));
@@ -65,11 +98,6 @@ export class EngineServer {
       case "/api/tables":
         allow(request, "GET");
         return { tables: await queryableTables(this.#engine) };
-      case "/api/query":
-        allow(request, "GET", "POST");
-        return await this.#query(
-          request.method === "POST" ? await readJsonObject(request) : parametersOf(url),
-        );
       case "/api/quarantine":
         allow(request, "GET");
         return { records: await this.#engine.quarantine.list(filterOf(url)) };
@@ -101,16 +129,17 @@ export class EngineServer {
     };
   }
 
-  async #query(parameters: Record<string, unknown>): Promise<unknown> {
-    const { sql } = parameters;
+  async #query(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    allow(request, "GET", "POST");
+    const { sql, ...rest } = request.method === "POST" ? await readJsonObject(request) : parametersOf(url);
     if (typeof sql !== "string" || sql.trim() === "") {
       throw new WeirError("invalid_usage", "The request has no SQL statement.", {
         remedy: 'POST {"sql": "SELECT ..."}, or GET /api/query?sql=...',
       });
     }
-    const maxRows = integer("maxRows", parameters["maxRows"], 10_000_000);
-    const timeoutMs = integer("timeoutMs", parameters["timeoutMs"], longestMs);
-    return await this.#engine.query(sql, {
+    const maxRows = integer("maxRows", rest["maxRows"], 10_000_000);
+    const timeoutMs = integer("timeoutMs", rest["timeoutMs"], longestMs);
+    await sendQuery(response, this.#engine, sql, {
       ...(maxRows === undefined ? {} : { maxRows }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
@@ -150,6 +179,13 @@ function allow(request: IncomingMessage, ...methods: string[]): void {
   throw new WeirError("method_not_allowed", `This address takes ${methods.join(" or ")}.`);
 }
 
+/** Neither SQL nor a name has one, and what a statement has behind it would not be read. */
+function refuseNul(url: URL): void {
+  const texts = [decoded(url.pathname), ...[...url.searchParams].flat()];
+  if (texts.some((text) => text.includes("\0")))
+    throw new WeirError("invalid_usage", "The address has a NUL character.");
+}
+
 function parametersOf(url: URL): Record<string, unknown> {
   return Object.fromEntries(url.searchParams);
 }
@@ -165,14 +201,6 @@ function filterOf(url: URL): Parameters<Engine["quarantine"]["list"]>[0] {
     ...(most === undefined ? {} : { limit: most }),
     ...(skip === undefined ? {} : { offset: skip }),
   };
-}
-
-/** A whole number from 0 to `max`, given as a JSON number or as digits; undefined where there is none. */
-function integer(name: string, value: unknown, max: number): number | undefined {
-  if (value === undefined) return undefined;
-  const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
-  if (typeof number === "number" && Number.isInteger(number) && number >= 0 && number <= max) return number;
-  throw new WeirError("invalid_usage", `${name} must be a whole number from 0 to ${max}.`);
 }
 
 function decoded(text: string): string {

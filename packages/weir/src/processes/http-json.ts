@@ -8,13 +8,19 @@ const maxBodyBytes = 1 << 20;
 
 /** Answers with a JSON value. */
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = Buffer.from(`${JSON.stringify(value)}\n`);
-  response.writeHead(status, {
-    "content-type": "application/json; charset=utf-8",
-    "content-length": body.length,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-  });
+  sendText(response, status, `${JSON.stringify(value)}\n`);
+}
+
+export const jsonHeaders = {
+  "content-type": "application/json; charset=utf-8",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+};
+
+/** Answers with JSON text. */
+export function sendText(response: ServerResponse, status: number, text: string): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, { ...jsonHeaders, "content-length": body.length });
   response.end(body);
 }
 
@@ -51,6 +57,14 @@ export async function readJsonObject(request: IncomingMessage): Promise<Record<s
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
   throw new WeirError("invalid_usage", "The request body must be a JSON object.");
+}
+
+/** A whole number from 0 to `max`, given as a JSON number or as digits; undefined where there is none. */
+export function integer(name: string, value: unknown, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
+  if (typeof number === "number" && Number.isInteger(number) && number >= 0 && number <= max) return number;
+  throw new WeirError("invalid_usage", `${name} must be a whole number from 0 to ${max}.`);
 }
 
 /**
