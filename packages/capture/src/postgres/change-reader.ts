@@ -58,6 +58,22 @@ export interface ChangeReaderOptions {
  */
 const ordinals = { schema: 0, removed: 1, left: 2, reread: 3, each: 4 } as const;
 
+/** Types of messages, and parts of them, by their letters. */
+const letter = {
+  begin: 0x42,
+  commit: 0x43,
+  relation: 0x52,
+  type: 0x59,
+  insert: 0x49,
+  update: 0x55,
+  delete: 0x44,
+  truncate: 0x54,
+  newRow: 0x4e,
+  oldKey: 0x4b,
+  null: 0x6e,
+  text: 0x74,
+} as const;
+
 /** Below it are the fence (0) and the rows (1) of a snapshot at the same position. */
 const firstOrdinal = 2;
 
@@ -102,26 +118,16 @@ export class ChangeReader {
 
   /** Reads one message, which lies at `start` to `end` of the buffer. */
   read(buffer: Buffer, start: number, end: number): void {
-    switch (buffer[start]) {
-      case 0x42: // B
-        return this.#begin(buffer, start + 1);
-      case 0x43: // C
-        return this.#commit(buffer, start + 1);
-      case 0x52: // R
-        return this.#relation(buffer, start + 1);
-      case 0x59: // Y
-        return this.#type(buffer, start + 1);
-      case 0x49: // I
-        return this.#insert(buffer, start + 1, end);
-      case 0x55: // U
-        return this.#update(buffer, start + 1, end);
-      case 0x44: // D
-        return this.#delete(buffer, start + 1, end);
-      case 0x54: // T
-        return this.#truncate(buffer, start + 1);
-      default: // Origins and logical messages say nothing about rows.
-        return;
-    }
+    const type = buffer[start];
+    if (type === letter.insert) this.#insert(buffer, start + 1, end);
+    else if (type === letter.update) this.#update(buffer, start + 1, end);
+    else if (type === letter.delete) this.#delete(buffer, start + 1, end);
+    else if (type === letter.begin) this.#begin(buffer, start + 1);
+    else if (type === letter.commit) this.#commit(buffer, start + 1);
+    else if (type === letter.relation) this.#relation(buffer, start + 1);
+    else if (type === letter.type) this.#type(buffer, start + 1);
+    else if (type === letter.truncate) this.#truncate(buffer, start + 1);
+    // Origins and logical messages say nothing about rows.
   }
 
   #begin(buffer: Buffer, at: number): void {
@@ -170,11 +176,11 @@ export class ChangeReader {
     this.#schema(relation, base);
     let old: Value[] | undefined;
     let next = at + 4;
-    if (buffer[next] !== 0x4e /* N */) {
+    if (buffer[next] !== letter.newRow) {
       old = this.#tuple(buffer, next + 1);
       if (this.#refused(relation, "update", buffer, at, end)) return;
       // An old row of the key alone has NULL in all other columns, which is not what they were.
-      if (buffer[next] === 0x4b /* K */) keepIdentity(old, relation);
+      if (buffer[next] === letter.oldKey) keepIdentity(old, relation);
       next = this.#next;
     }
     const values = this.#tuple(buffer, next + 1);
@@ -342,8 +348,8 @@ export class ChangeReader {
     this.#broken = undefined;
     for (let i = 0; i < count; i++) {
       const kind = buffer[at++];
-      if (kind === 0x6e /* n */) values[i] = null;
-      else if (kind === 0x74 /* t */) {
+      if (kind === letter.null) values[i] = null;
+      else if (kind === letter.text) {
         const from = at + 4;
         at = from + buffer.readUInt32BE(at);
         if (this.#options.unencoded === true && !isUtf8(buffer.subarray(from, at))) this.#broken ??= i;

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { WeirError } from "@weir/contract";
-import pg from "pg";
+import { Client } from "pg";
 import { ConnectionLost, ServerError, Wire } from "./wire.ts";
 
 const connectTimeoutMs = 15_000;
@@ -50,7 +50,7 @@ export async function connect({ url, name, replication = false }: ConnectOptions
     connectionTimeoutMillis: connectTimeoutMs,
     ...(replication ? { replication: "database" } : {}),
   };
-  const client = new pg.Client(settings) as pg.Client & { readonly connection: { readonly stream: Duplex } };
+  const client = new Client(settings) as Client & { readonly connection: { readonly stream: Duplex } };
   // After the connection stands its errors are the wire's; before, connect() rejects with them.
   client.on("error", () => undefined);
   try {

@@ -9,6 +9,8 @@ export interface TableRead {
    * is older. Null until the position is chosen, which is done right before reading.
    */
   readonly version: string | null;
+  /** When the position was chosen: the time that its records state. */
+  readonly at: string | null;
   /** Its position is chosen, and the `schema` record that it begins with is written. */
   readonly begun: boolean;
   /** Its changes are published only since this read was planned. */

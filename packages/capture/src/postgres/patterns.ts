@@ -19,6 +19,11 @@ export class TablePatterns {
     if (!this.#patterns.some(({ wanted }) => wanted)) throw new RangeError("no pattern names a table");
   }
 
+  /** @throws RangeError as the constructor does */
+  static check(patterns: readonly string[]): void {
+    void new TablePatterns(patterns).#patterns;
+  }
+
   wants(schema: string, table: string): boolean {
     const name = `${escapeDots(schema)}.${escapeDots(table)}`;
     return this.#patterns.findLast(({ fits }) => fits.test(name))?.wanted ?? false;

@@ -11,9 +11,10 @@ const maxInFlight = 24 * 1024 * 1024;
 /** A batch this large does not wait for the one before it. */
 const fullBatch = 1024 * 1024;
 
-/** A position up to which everything is durable in our log, and what became true with it. */
+/** What a batch that is durable in our log, as all before it are, makes true. */
 export interface Progress {
-  readonly lsn: Lsn;
+  /** Everything committed before is durable; undefined: as before. */
+  readonly lsn: Lsn | undefined;
   /** When the last transaction before it was committed, if one was. */
   readonly at: string | undefined;
   readonly schemas: ReadonlyMap<string, string>;
@@ -75,7 +76,7 @@ export class Replication {
     this.#failed = new Promise((_, reject) => {
       this.#fail = (error) => {
         this.#failure ??= error;
-        reject(error as Error);
+        reject(error);
       };
     });
     this.#failed.catch(() => undefined);
@@ -98,9 +99,7 @@ export class Replication {
         `(proto_version '1', publication_names ${literal(identifier(publication))})`,
       sink,
     );
-    const over = ended.then(() => {
-      if (!this.#stopping) throw new ConnectionLost("the server ended replication");
-    });
+    const over = this.#over(ended);
     const watch = new AbortController();
     try {
       await Promise.race([over, this.#failed, aborted(signal), this.#watch(watch.signal, stillThere)]);
@@ -159,7 +158,7 @@ export class Replication {
 
   /** Sends what was gathered to the log. */
   #flush(): void {
-    const { reader, append, complete, durable, noticed } = this.#options;
+    const { reader, append, complete, noticed } = this.#options;
     if (this.#failure !== undefined) return;
     const batch = reader.take();
     const { end, endAt, schemas } = batch;
@@ -171,19 +170,25 @@ export class Replication {
     this.#inFlight += batch.size;
     this.#appending += 1;
     this.records += batch.records.length;
-    const before = this.#tail;
     const appended = append(batch.records);
     const completed = batch.rereads.length === 0 ? appended : this.#complete(appended, complete(batch));
-    // The order in which positions become durable is the order of the stream, in whatever order appends end.
-    this.#tail = Promise.all([before, completed]).then(() => {
-      this.#inFlight -= batch.size;
-      this.#appending -= 1;
-      if (lsn !== undefined) durable({ lsn, at: endAt, schemas });
-      else if (schemas.size > 0) this.#later(schemas);
-      if (this.#appending === 0 && !this.#stopping) this.#flush();
-      if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
-    });
+    this.#tail = this.#settle(this.#tail, completed, batch.size, { lsn, at: endAt, schemas });
     this.#tail.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The order in which positions become durable is the order of the stream, in whatever order appends end. */
+  async #settle(
+    before: Promise<void>,
+    appended: Promise<void>,
+    size: number,
+    progress: Progress,
+  ): Promise<void> {
+    await Promise.all([before, appended]);
+    this.#inFlight -= size;
+    this.#appending -= 1;
+    this.#options.durable(progress);
+    if (this.#appending === 0 && !this.#stopping) this.#flush();
+    if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
   }
 
   async #complete(appended: Promise<void>, more: Promise<readonly CapturedRecord[]>): Promise<void> {
@@ -191,10 +196,9 @@ export class Replication {
     await this.#options.append(records);
   }
 
-  /** Schemas of a transaction that has not ended become part of the cursor with its end. */
-  #later(schemas: ReadonlyMap<string, string>): void {
-    const pending = this.#options.reader.batch.schemas;
-    for (const [stream, columns] of schemas) if (!pending.has(stream)) pending.set(stream, columns);
+  async #over(ended: Promise<void>): Promise<void> {
+    await ended;
+    if (!this.#stopping) throw new ConnectionLost("the server ended replication");
   }
 
   /** Signs of life of both sides. */

@@ -1,13 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CaptureContext, CaptureStatus } from "../capture.ts";
-import { CapturedTables } from "./captured-tables.ts";
+import type { CapturedTables } from "./captured-tables.ts";
 import { typeNames } from "./catalog.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { TypeNames } from "./columns.ts";
 import { connect } from "./connect.ts";
 import type { PostgresCursor } from "./cursor.ts";
-import { formatLsn, instantText, parseLsn, versionLsn } from "./lsn.ts";
+import { formatLsn, parseLsn, versionLsn } from "./lsn.ts";
+import { position } from "./position.ts";
 import { touchPublication } from "./publication.ts";
 import { Replication } from "./replication.ts";
 import type { Progress } from "./replication.ts";
@@ -156,7 +157,7 @@ export class Session {
 
   #durable({ lsn, at, schemas }: Progress): void {
     const { cursor } = this.#options;
-    if (lsn > parseLsn(cursor.lsn)) cursor.lsn = formatLsn(lsn);
+    if (lsn !== undefined && lsn > parseLsn(cursor.lsn)) cursor.lsn = formatLsn(lsn);
     cursor.at = at ?? cursor.at;
     for (const [stream, columns] of schemas) {
       const state = cursor.tables[stream];
@@ -184,11 +185,8 @@ export class Session {
     const { control, context, cursor, tables } = this.#options;
     const { gone } = await tables.look();
     if (gone.length > 0) {
-      const [row] = await control.query(
-        "SELECT pg_current_wal_insert_lsn(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000",
-      );
-      const version = `${versionLsn(cursor.epoch, parseLsn(row?.[0] ?? ""))}-00000000`;
-      const at = instantText(BigInt(row?.[1] ?? 0));
+      const { lsn, at } = await position(control);
+      const version = `${versionLsn(cursor.epoch, lsn)}-00000000`;
       await context.append(
         gone.map((stream) => ({
           contract: context.source,

@@ -115,6 +115,7 @@ async function waitedFor(wire: Wire, cause: ServerError): Promise<WeirError> {
 /** What a slot cannot yield any more. */
 export interface Gap {
   readonly code:
+    | "postgres_slot_exists"
     | "postgres_slot_missing"
     | "postgres_slot_ahead"
     | "postgres_slot_lost"

@@ -55,7 +55,7 @@ export function postgres(options: PostgresOptions): PostgresSource {
     throw invalid("url must begin with postgres://");
   }
   try {
-    new TablePatterns(tables);
+    TablePatterns.check(tables);
   } catch (cause) {
     throw invalid(`tables: ${(cause as Error).message}`);
   }

@@ -7,6 +7,7 @@ import { placeOf } from "./connect.ts";
 import { readCursor } from "./cursor.ts";
 import type { PostgresCursor } from "./cursor.ts";
 import { formatLsn, maxEpoch, parseLsn, versionLsn } from "./lsn.ts";
+import { position } from "./position.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { createSlot, dropSlot, gapOf, readSlot } from "./slot.ts";
 import type { Gap, SlotState } from "./slot.ts";
@@ -91,13 +92,14 @@ async function begin(
   // Tables that were captured before are known, so that a fence ends the read of what was deleted meanwhile.
   const tables = capturedTables(options, cursor);
   await tables.look(!again);
-  const position = await createSlot(control, facts.version, slot);
+  const begins = await createSlot(control, facts.version, slot);
   // A log that begins before what was captured does not continue it: the server was restored to an earlier state.
-  if (position < parseLsn(cursor.lsn)) nextEpoch(cursor);
-  cursor.lsn = formatLsn(position);
-  const version = versionLsn(cursor.epoch, position);
+  if (begins < parseLsn(cursor.lsn)) nextEpoch(cursor);
+  cursor.lsn = formatLsn(begins);
+  const version = versionLsn(cursor.epoch, begins);
+  const { at } = await position(control);
   for (const state of Object.values(cursor.tables)) {
-    state.read = { version, begun: false, published: false, fence: again, after: null, rows: 0 };
+    state.read = { version, at, begun: false, published: false, fence: again, after: null, rows: 0 };
   }
   if (Object.keys(cursor.tables).length === 0) {
     context.log("warn", "no table is captured: none fits, or none that fits can be captured");

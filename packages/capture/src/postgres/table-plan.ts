@@ -83,7 +83,14 @@ export function planRead(
   const { table } = action;
   const now = { oid: table.oid, shape: shapeOf(table, published), marks: table.marks, files: table.files };
   const running = state?.read ?? null;
-  const whole = { version: null, begun: false, published: running?.published ?? false, after: null, rows: 0 };
+  const whole = {
+    version: null,
+    at: null,
+    begun: false,
+    published: running?.published ?? false,
+    after: null,
+    rows: 0,
+  };
   const columns = state?.columns ?? null;
   if (action.kind === "add") {
     return { ...now, columns, read: { ...whole, fence: known, published: true } };

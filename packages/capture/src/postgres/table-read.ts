@@ -6,7 +6,8 @@ import { columnsText } from "./columns.ts";
 import type { ShownColumn, TypeNames } from "./columns.ts";
 import { copyValues } from "./copy-text.ts";
 import type { TableRead } from "./cursor.ts";
-import { instantText, parseLsn, versionLsn } from "./lsn.ts";
+import { versionLsn } from "./lsn.ts";
+import { position } from "./position.ts";
 import { changeLine, columnPrefixes, keyText, maxRowBytes, rowText, withinBounds } from "./row-text.ts";
 import type { Value } from "./row-text.ts";
 import { ServerError, identifier, literal } from "./wire.ts";
@@ -104,20 +105,14 @@ export class TableReader {
 
   /** What ends a read: of rows that it did not find, those from before its position are gone. */
   async fence(table: CatalogTable, read: TableRead): Promise<void> {
-    const [row] = await this.#wire.query(nowSql);
-    await this.#options.append([
-      this.#record(table, instant(row?.[0]), "truncate", `${read.version}-${fenceOrdinal}`, "null"),
-    ]);
+    await this.#options.append([this.#record(table, read, "truncate", fenceOrdinal, "null")]);
   }
 
   /** The record of a table's columns that begins a read. */
   async schema(table: CatalogTable, published: PublishedTable | undefined, read: TableRead): Promise<string> {
     const columns = shownColumns(table, published, this.#options.types);
-    const [row] = await this.#wire.query(nowSql);
     const shown = JSON.stringify({ columns });
-    await this.#options.append([
-      this.#record(table, instant(row?.[0]), "schema", `${read.version}-${rowOrdinal}`, shown),
-    ]);
+    await this.#options.append([this.#record(table, read, "schema", rowOrdinal, shown)]);
     return columnsText(columns);
   }
 
@@ -137,10 +132,8 @@ export class TableReader {
   ): Promise<ChunkResult> {
     const columns = publishedColumns(table, published);
     const names = columns.map(({ name }) => name);
-    const [row] = await this.#wire.query(
-      `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000, pg_current_wal_insert_lsn()`,
-    );
-    const version = `${read.version}-${rowOrdinal}-${versionLsn(0, parseLsn(row?.[1] ?? ""))}`;
+    const { lsn } = await position(this.#wire);
+    const version = `${read.version}-${rowOrdinal}-${versionLsn(0, lsn)}`;
     const keyAt = table.key.map((name) => names.indexOf(name));
     const writer = new RowWriter(
       this.#wire,
@@ -149,9 +142,9 @@ export class TableReader {
       names,
       keyAt,
       version,
-      instant(row?.[0]),
+      read.at ?? "",
     );
-    const conditions = published?.rowFilter == null ? [] : [published.rowFilter];
+    const conditions = [published?.rowFilter ?? []].flat();
     if (read.after !== null) conditions.push(await this.#behind(table, read.after));
     const order = hasOrder(table) ? ` ORDER BY ${table.key.map(identifier).join(", ")} LIMIT ${limit}` : "";
     const where =
@@ -196,12 +189,12 @@ export class TableReader {
     return new Map(rows.map(([oid, schema]) => [Number(oid), schema ?? ""]));
   }
 
-  #record(table: CatalogTable, at: string, op: string, version: string, row: string): CapturedRecord {
-    const stream = JSON.stringify(table.stream);
+  #record(table: CatalogTable, read: TableRead, op: string, ordinal: string, row: string): CapturedRecord {
+    const version = `${read.version}-${ordinal}`;
     const { text, keys } = changeLine({
       id: `${version}/${table.stream}/${op}`,
-      at,
-      stream,
+      at: read.at ?? "",
+      stream: JSON.stringify(table.stream),
       op,
       key: "[]",
       version,
@@ -210,9 +203,6 @@ export class TableReader {
     return { contract: this.#options.source, text, keys };
   }
 }
-
-const nowSql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000";
-const instant = (us: string | null | undefined): string => instantText(BigInt(us ?? "0"));
 
 const qualified = (schema: string, table: string): string => `${identifier(schema)}.${identifier(table)}`;
 
@@ -339,16 +329,18 @@ class RowWriter {
     this.#records = [];
     this.#size = 0;
     this.#inFlight += size;
-    this.#appended = Promise.all([before, appended]).then(
-      () => {
-        this.#inFlight -= size;
-        if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
-      },
-      (error: unknown) => {
-        this.#failure ??= error;
-        // What is left of the COPY is read and thrown away, so that the connection can be used again.
-        this.#wire.resume();
-      },
-    );
+    this.#appended = this.#settle(Promise.all([before, appended]), size);
+  }
+
+  async #settle(appended: Promise<unknown>, size: number): Promise<void> {
+    try {
+      await appended;
+      this.#inFlight -= size;
+      if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
+    } catch (error) {
+      this.#failure ??= error;
+      // What is left of the COPY is read and thrown away, so that the connection can be used again.
+      this.#wire.resume();
+    }
   }
 }

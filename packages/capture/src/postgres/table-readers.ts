@@ -2,7 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { CapturedTables } from "./captured-tables.ts";
 import type { CatalogTable } from "./catalog.ts";
 import type { TableRead } from "./cursor.ts";
-import { parseLsn, versionLsn } from "./lsn.ts";
+import { versionLsn } from "./lsn.ts";
+import { position } from "./position.ts";
 import type { Epoch } from "./lsn.ts";
 import { TableReader } from "./table-read.ts";
 import type { TableReaderOptions } from "./table-read.ts";
@@ -162,10 +163,10 @@ export class TableReaders {
       await quietWriters(wire, table, signal);
       await touch();
     }
-    const [row] = await wire.query("SELECT pg_current_wal_insert_lsn()");
-    const version = read.version ?? versionLsn(epoch, parseLsn(row?.[0] ?? ""));
+    const here = await position(wire);
+    const version = read.version ?? versionLsn(epoch, here.lsn);
     await quietWriters(wire, table, signal);
-    const begun = { ...read, version, begun: true };
+    const begun = { ...read, version, at: read.at ?? here.at, begun: true };
     const columns = await reader.schema(table, tables.published(stream), begun);
     const state = tables.states[stream];
     if (state?.read !== read) return;

@@ -39,15 +39,13 @@ interface Exchange {
 }
 
 const code = (letter: string): number => letter.charCodeAt(0);
-const [dataRow, copyData, copyDone, ready, error, rowDescription, copyBoth] = [..."DdcZETW"].map(code) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const dataRow = code("D");
+const copyData = code("d");
+const copyDone = code("c");
+const ready = code("Z");
+const error = code("E");
+const rowDescription = code("T");
+const copyBoth = code("W");
 
 /**
  * The frontend of a connection that is authenticated: simple queries, COPY out, and the COPY of both directions that

@@ -1,0 +1,11 @@
+import { instantText, parseLsn } from "./lsn.ts";
+import type { Lsn } from "./lsn.ts";
+import type { Wire } from "./wire.ts";
+
+/** The end of the server's write-ahead log, and its clock, at this moment. */
+export async function position(wire: Wire): Promise<{ lsn: Lsn; at: string }> {
+  const [row] = await wire.query(
+    "SELECT pg_current_wal_insert_lsn(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000",
+  );
+  return { lsn: parseLsn(row?.[0] ?? ""), at: instantText(BigInt(row?.[1] ?? 0)) };
+}
