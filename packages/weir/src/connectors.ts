@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/contract";
-import type { Capture, FilesSource, PostgresSource, StripeSource } from "@weir/capture";
+import type { Capture, FilesSource, PostgresSource, SalesforceSource, StripeSource } from "@weir/capture";
 import type { Collector, CollectorOptions, PushSource, WebhookReceiver } from "@weir/collect";
 import type { Project } from "./project.ts";
 
@@ -44,6 +44,13 @@ const kinds: Readonly<Record<string, Kind>> = {
     capture: async (declared: PostgresSource, { source }) => {
       const { createPostgresCapture } = await import("@weir/capture/postgres");
       return createPostgresCapture(declared, { source });
+    },
+  },
+  salesforce: {
+    pulled: () => true,
+    capture: async (declared: SalesforceSource, { stateDir }) => {
+      const { createSalesforceCapture } = await import("@weir/capture/salesforce");
+      return createSalesforceCapture(declared, { stateDir });
     },
   },
   stripe: {

@@ -15,19 +15,47 @@ export {
   validator,
 } from "@weir/contract";
 export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
-export { files, postgres, stripe } from "@weir/capture";
+export { files, postgres, salesforce, stripe } from "@weir/capture";
 export type {
   FilesOptions,
   FilesSource,
   PostgresOptions,
   PostgresSource,
+  SalesforceAuth,
+  SalesforceOptions,
+  SalesforceSource,
   StripeOptions,
   StripeSource,
 } from "@weir/capture";
 export { http, logs } from "@weir/collect";
 export type { HttpSource, HttpSourceOptions, LogSource, LogSourceOptions, SourceLimits } from "@weir/collect";
-export { avg, count, derive, distinct, first, last, max, min, rollup, sessions, sum } from "@weir/compile";
+export {
+  avg,
+  count,
+  derive,
+  distinct,
+  first,
+  identity,
+  last,
+  max,
+  min,
+  person,
+  rollup,
+  sessions,
+  sum,
+} from "@weir/compile";
 export type { EngineSettings } from "@weir/engine";
-export type { DeriveSpec, KeyMapping, Measure, RollupSpec, SessionsSpec, TableSpec } from "@weir/compile";
+export type {
+  DeriveSpec,
+  IdFields,
+  IdentitySpec,
+  KeyMapping,
+  KeyPart,
+  Measure,
+  PersonKey,
+  RollupSpec,
+  SessionsSpec,
+  TableSpec,
+} from "@weir/compile";
 export { defineProject, env } from "./project.ts";
 export type { Project, ProjectOptions } from "./project.ts";
