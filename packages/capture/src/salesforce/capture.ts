@@ -10,7 +10,7 @@ import { ObjectCapture, type Shared } from "./object-capture.ts";
 import { Quota, type QuotaState } from "./quota.ts";
 
 export interface SalesforceCaptureOptions {
-  /** A directory of the source's own, for the ids of captured rows (`compareIds`). */
+  /** A directory of the source's own, for the ids of captured rows. */
   readonly stateDir: string;
   readonly clock?: Clock;
   /** Between 0 and 1, as Math.random. */
@@ -76,8 +76,7 @@ async function run({ spec, clock, stateDir, context, quota, client }: Running): 
     },
   };
   const objects = spec.objects.map((name) => {
-    const journal = spec.compareMs === undefined ? undefined : new IdJournal(stateDir, name);
-    return new ObjectCapture(shared, name, cursors[name], journal);
+    return new ObjectCapture(shared, name, cursors[name], new IdJournal(stateDir, name));
   });
   const dueMs = new Map<ObjectCapture, number>();
   while (!signal.aborted) {

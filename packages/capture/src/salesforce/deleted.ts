@@ -1,16 +1,21 @@
-import type { Change, Json } from "@weir/contract";
+import type { Json } from "@weir/contract";
 import { isJsonObject } from "@weir/contract";
 import { Refusal } from "./client.ts";
 import type { Shared } from "./object-capture.ts";
-import { deletion, instant } from "./row.ts";
+import { instant } from "./row.ts";
 
 /** Salesforce tells of deletions for 15 days; the hour is for the time that asking takes. */
 const keptMs = 15 * 86_400_000 - 3_600_000;
 const minuteMs = 60_000;
 
+/** A row's deletion, and when it happened. */
+export interface Told {
+  readonly id: string;
+  readonly at: string;
+}
+
 export interface Deletions {
-  readonly changes: readonly Change[];
-  readonly ids: readonly string[];
+  readonly told: readonly Told[];
   /** Deletions are known up to here. */
   readonly through: string;
   /** Between `from` and what Salesforce still knows, deletions may be missing. */
@@ -18,7 +23,8 @@ export interface Deletions {
 }
 
 /**
- * Rows deleted since `from` (`getDeleted`), those purged from the recycle bin included.
+ * Rows deleted between `from` and `upTo` (`getDeleted`), those purged from the recycle bin included. Up to `upTo` all rows must have been
+ * read; so a row that is told of here and was not read as deleted had been purged by then.
  *
  * @throws what the client throws
  */
@@ -26,15 +32,15 @@ export async function readDeleted(
   { client, context }: Shared,
   object: string,
   from: string,
+  upTo: string,
 ): Promise<Deletions> {
   const nowMs = client.serverNow();
   const first = Math.max(Date.parse(from), nowMs - keptMs);
   let hasGap = first > Date.parse(from);
-  const changes: Change[] = [];
-  const ids: string[] = [];
+  const told: Told[] = [];
   // Seconds do not count, and a span must have a minute at least.
   let startMs = Math.floor(first / minuteMs) * minuteMs;
-  const lastMs = Math.floor(nowMs / minuteMs) * minuteMs;
+  const lastMs = Math.floor(Date.parse(upTo) / minuteMs) * minuteMs;
   let endMs = lastMs;
   while (startMs < lastMs && !context.signal.aborted) {
     const span = new URLSearchParams({ start: zulu(startMs), end: zulu(endMs) });
@@ -57,9 +63,7 @@ export async function readDeleted(
     for (const record of Array.isArray(deletedRecords) ? deletedRecords.filter(isJsonObject) : []) {
       const { id, deletedDate } = record;
       if (typeof id !== "string" || typeof deletedDate !== "string") continue;
-      const at = instant(deletedDate);
-      ids.push(id);
-      changes.push(deletion(object, id, { stamp: at, at }));
+      told.push({ id, at: instant(deletedDate) });
     }
     if (typeof earliestDateAvailable === "string" && Date.parse(earliestDateAvailable) > startMs)
       hasGap = true;
@@ -72,7 +76,7 @@ export async function readDeleted(
     startMs = endMs;
     endMs = lastMs;
   }
-  return { changes, ids, through: new Date(startMs).toISOString(), hasGap };
+  return { told, through: new Date(startMs).toISOString(), hasGap };
 }
 
 /** Without milliseconds, which this resource does not take. */

@@ -24,7 +24,7 @@ export interface Difference {
 
 /**
  * The ids of an object's rows that have been captured, in a file: lines `+id` and `-id`, of which the last counts. Only with it can rows be
- * found that are gone without a trace. If it is lost, a comparison fills it anew.
+ * found that are gone without a trace, and deletions be left out that were captured already. If it is lost, a comparison fills it anew.
  */
 export class IdJournal {
   readonly #path: string;
@@ -37,9 +37,9 @@ export class IdJournal {
     return existsSync(this.#path);
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. Adding none only makes sure that there is a file. */
   add(ids: readonly string[], sign: "+" | "-"): void {
-    if (ids.length === 0) return;
+    if (ids.length === 0 && this.exists()) return;
     mkdirSync(dirname(this.#path), { recursive: true });
     const file = openSync(this.#path, "a");
     try {
@@ -48,6 +48,23 @@ export class IdJournal {
     } finally {
       closeSync(file);
     }
+  }
+
+  /** Those of the ids that were captured and not deleted since; all of them if there is no file to tell. */
+  async known(ids: readonly string[]): Promise<Set<string>> {
+    if (ids.length === 0 || !this.exists()) return new Set(ids);
+    const asked = new Set(ids);
+    const known = new Set<string>();
+    await this.#each((lines) => {
+      for (const line of lines) {
+        const id = line.slice(1);
+        if (!asked.has(id)) continue;
+        if (line.startsWith("+")) known.add(id);
+        else known.delete(id);
+      }
+      return Promise.resolve();
+    });
+    return known;
   }
 
   /**

@@ -51,14 +51,15 @@ export async function login(spec: SalesforceSource, options: LoginOptions): Prom
       instanceUrl: spec.instanceUrl ?? (typeof instance === "string" ? instance : spec.loginUrl),
     };
   }
-  if (status === 200 || status === 429 || status >= 500) {
+  const error = isJsonObject(object) ? textOf(object["error"]) : "";
+  // Salesforce says what is wrong in the words of OAuth 2.0; other answers are a proxy's, or its own bad day.
+  if (error === "" || error === "unknown_error" || status === 429 || status >= 500) {
     throw new Passing(`the login was answered with ${status}`, {
       afterMs: retryAfterMs(reply.headers, nowMs),
     });
   }
-  const reason = isJsonObject(object)
-    ? `${textOf(object["error"])}, ${textOf(object["error_description"])}`
-    : String(status);
+  const description = isJsonObject(object) ? textOf(object["error_description"]) : "";
+  const reason = description === "" ? error : `${error}, ${description}`;
   throw new WeirError("salesforce_auth_failed", `Salesforce refused the login: ${reason}.`, {
     where: spec.loginUrl,
   });

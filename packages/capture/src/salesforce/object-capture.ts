@@ -12,7 +12,7 @@ import { readDeleted } from "./deleted.ts";
 import { type Description, describe } from "./describe.ts";
 import type { IdJournal } from "./id-journal.ts";
 import { fitsAddress, queryAddress, restPage, rowsOf } from "./rest-query.ts";
-import { type ReadRow, csvValue, readRow, rowChange, schemaChange, schemaHash } from "./row.ts";
+import { type ReadRow, csvValue, deletion, readRow, rowChange, schemaChange, schemaHash } from "./row.ts";
 import { bulkQuery, pageQuery } from "./soql.ts";
 
 /** What the objects of a source share. */
@@ -36,6 +36,8 @@ export interface ObjectCounts {
 
 const describeMs = 3_600_000;
 const deletedMs = 3_600_000;
+/** How often the file of ids is written anew where ids are not compared, which does it. */
+const compactMs = 86_400_000;
 /** A job is looked at again after this, and half as much longer each time. */
 const pollMs = { first: 2000, longest: 60_000 };
 /** Jobs that fail before the pass goes on with the REST API. */
@@ -48,7 +50,7 @@ export class ObjectCapture {
   /** Why it was not read at the last turn. */
   problem: string | undefined;
   readonly #shared: Shared;
-  readonly #journal: IdJournal | undefined;
+  readonly #journal: IdJournal;
   #cursor: ObjectCursor;
   #description: Description | undefined;
   #describedMs = 0;
@@ -58,12 +60,7 @@ export class ObjectCapture {
   /** The Bulk API does not take the object. */
   #isRestOnly = false;
 
-  constructor(
-    shared: Shared,
-    name: string,
-    cursor: ObjectCursor | undefined,
-    journal: IdJournal | undefined,
-  ) {
+  constructor(shared: Shared, name: string, cursor: ObjectCursor | undefined, journal: IdJournal) {
     this.#shared = shared;
     this.name = name;
     this.#cursor = cursor ?? { lastPass: 0 };
@@ -92,7 +89,7 @@ export class ObjectCapture {
   }
 
   async #turn(description: Description): Promise<number> {
-    const { spec, client, context } = this.#shared;
+    const { spec, context } = this.#shared;
     if (this.#cursor.pass === undefined) await this.#begin();
     const { pass } = this.#cursor;
     if (pass !== undefined) {
@@ -101,12 +98,7 @@ export class ObjectCapture {
       if (!(await read)) return this.#pollMs;
     }
     await this.#readDeletions(description);
-    const { comparedAt } = this.#cursor;
-    const isDue =
-      spec.compareMs !== undefined &&
-      (comparedAt === undefined || client.serverNow() - Date.parse(comparedAt) >= spec.compareMs);
-    if (isDue && this.#journal !== undefined && !context.signal.aborted)
-      await this.#compare(description, this.#journal);
+    if (!context.signal.aborted) await this.#compare(description);
     return spec.everyMs;
   }
 
@@ -261,11 +253,11 @@ export class ObjectCapture {
       return rowChange(this.name, row, { pass: pass.number, op });
     });
     await this.#append(changes);
-    this.#journal?.add(
+    this.#journal.add(
       rows.filter(({ isDeleted }) => !isDeleted).map(({ id }) => id),
       "+",
     );
-    this.#journal?.add(
+    this.#journal.add(
       rows.filter(({ isDeleted }) => isDeleted).map(({ id }) => id),
       "-",
     );
@@ -275,21 +267,33 @@ export class ObjectCapture {
   }
 
   async #end(pass: Pass): Promise<boolean> {
-    await this.#save({ through: pass.upTo, pass: undefined });
+    const { through, comparedAt } = this.#cursor;
+    // After all rows have been read there is nothing to compare for a while.
+    const isWhole = through === undefined && comparedAt === undefined;
+    this.#journal.add([], "+");
+    const now = new Date(this.#shared.client.serverNow()).toISOString();
+    await this.#save({ through: pass.upTo, pass: undefined, ...(isWhole ? { comparedAt: now } : {}) });
     return true;
   }
 
   /** Asks which rows were deleted, once an hour: those purged from the recycle bin are in no query. */
   async #readDeletions(description: Description): Promise<void> {
-    const { clock } = this.#shared;
-    const { deletedThrough } = this.#cursor;
-    if (!description.isReplicateable || deletedThrough === undefined) return;
+    const { clock, context } = this.#shared;
+    const { deletedThrough, through } = this.#cursor;
+    if (!description.isReplicateable || deletedThrough === undefined || through === undefined) return;
     if (clock.now() - this.#deletedMs < deletedMs) return;
     this.#deletedMs = clock.now();
-    const found = await readDeleted(this.#shared, this.name, deletedThrough);
-    await this.#append(found.changes);
-    this.#journal?.add(found.ids, "-");
-    this.counts.deleted += found.ids.length;
+    const found = await readDeleted(this.#shared, this.name, deletedThrough, through);
+    // Most are in the recycle bin, and were read there.
+    const alive = await this.#journal.known(found.told.map(({ id }) => id));
+    const purged = found.told.filter(({ id }) => alive.has(id));
+    await this.#append(purged.map(({ id, at }) => deletion(this.name, id, { stamp: at, at })));
+    this.#journal.add([...alive], "-");
+    this.counts.purged += purged.length;
+    if (found.hasGap) {
+      const message = `${this.name}: deletions after ${deletedThrough} may be missing in Salesforce's list; comparing ids finds them`;
+      context.log("warn", message, { object: this.name });
+    }
     await this.#save({
       deletedThrough: found.through,
       // What was deleted before is known to a comparison only.
@@ -297,18 +301,24 @@ export class ObjectCapture {
     });
   }
 
-  async #compare(description: Description, journal: IdJournal): Promise<void> {
-    const { client } = this.#shared;
-    const { through, lastPass } = this.#cursor;
+  /** Compares ids, when that is due. */
+  async #compare(description: Description): Promise<void> {
+    const { client, spec } = this.#shared;
+    const { through, lastPass, comparedAt } = this.#cursor;
     if (through === undefined) return;
-    const comparedAt = new Date(client.serverNow()).toISOString();
-    const { missing, found, isUnclear } = await compareIds(this.#shared, description, journal, {
-      through,
-      pass: lastPass,
-    });
+    const nowMs = client.serverNow();
+    if (comparedAt !== undefined && nowMs - Date.parse(comparedAt) < (spec.compareMs ?? compactMs)) return;
+    if (spec.compareMs === undefined) {
+      await this.#journal.compact();
+      await this.#save({ comparedAt: new Date(nowMs).toISOString() });
+      return;
+    }
+    const at = { through, pass: lastPass };
+    const { missing, found, isUnclear } = await compareIds(this.#shared, description, this.#journal, at);
     this.counts.purged += missing;
     this.counts.found += found;
-    await this.#save({ comparedAt, ...(isUnclear ? { through: undefined } : {}) });
+    const again = isUnclear ? { through: undefined } : {};
+    await this.#save({ comparedAt: new Date(nowMs).toISOString(), ...again });
   }
 
   async #append(changes: readonly Change[]): Promise<void> {

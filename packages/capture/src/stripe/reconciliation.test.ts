@@ -26,6 +26,7 @@ async function account(
   seed: number,
   server: Partial<Parameters<typeof StripeServer.start>[0]> = {},
   options: Partial<StripeOptions> = {},
+  idleMs = 10_000,
 ): Promise<Account> {
   const clock = new VirtualClock(startMs);
   const stand = await StripeServer.start({ now: () => clock.now(), seed, apiVersion: version, ...server });
@@ -47,7 +48,7 @@ async function account(
     spec,
     memory,
     run: (untilMs, death) =>
-      memory.run(createStripeCapture(spec, { clock, random, idleMs: 50 }), clock, untilMs, death),
+      memory.run(createStripeCapture(spec, { clock, random, idleMs }), clock, untilMs, death),
   };
 }
 
@@ -143,7 +144,7 @@ async function history(seed: number, webhooks: { lostPercent: number }): Promise
     if (chances.in100(10)) during?.();
     return failing();
   };
-  const one = await account(seed, { listLagMs: 20_000, fault });
+  const one = await account(seed, { listLagMs: 20_000, fault }, {}, 100);
   const { clock, server } = one;
   for (let i = 0; i < 250; i++) change(server, chances);
   clock.jump(35 * dayMs);
@@ -286,7 +287,7 @@ test("a type added to the source later is listed", async () => {
   const product = server.create("product");
   clock.jump(45 * dayMs);
   await one.run(clock.now() + minuteMs);
-  const more = createStripeCapture({ ...spec, objects: ["customer", "product"] }, { clock, idleMs: 200 });
+  const more = createStripeCapture({ ...spec, objects: ["customer", "product"] }, { clock });
   await memory.run(more, clock, clock.now() + minuteMs);
   expect(
     capturedRows(memory.texts)

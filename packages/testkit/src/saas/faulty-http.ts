@@ -5,7 +5,8 @@ import { gzipSync } from "node:zlib";
 /**
  * What may become of a request. `refused`: nothing is done, and the answer is an error. `lost`: it is done, and the connection breaks
  * instead of an answer. `cut`: it is done, and the answer ends half-way. `silent`: it is done, and no answer ever comes.
- * `nonsense`: it is done, and a proxy answers in its place.
+ * `nonsense`: it is done, and a proxy answers in its place. `short`: it is done, and of a text some last lines are missing, in an answer that is whole
+ * by its own account.
  */
 export type Fault =
   | {
@@ -14,7 +15,7 @@ export type Fault =
       readonly body?: unknown;
       readonly headers?: Record<string, string>;
     }
-  | { readonly kind: "lost" | "cut" | "silent" | "nonsense" };
+  | { readonly kind: "lost" | "cut" | "silent" | "nonsense" | "short" };
 
 export interface Answer {
   readonly status: number;
@@ -92,6 +93,8 @@ export class FaultyHttp {
     if (fault === undefined) this.#send(request, response, answer);
     else if (fault.kind === "nonsense")
       this.#send(request, response, { status: 200, body: "<html>Try again</html>" });
+    else if (fault.kind === "short")
+      this.#send(request, response, { ...answer, body: shortened(answer.body) });
     else if (fault.kind === "cut") this.#sendHalf(response, answer);
     else if (fault.kind === "lost") request.socket.destroy();
   }
@@ -119,6 +122,13 @@ export class FaultyHttp {
     });
     response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
   }
+}
+
+/** A text without the last half of its lines. */
+function shortened(body: unknown): unknown {
+  if (typeof body !== "string") return body;
+  const lines = body.split("\n");
+  return lines.slice(0, Math.max(1, lines.length >> 1)).join("\n") + "\n";
 }
 
 const textOf = (body: unknown): string => (typeof body === "string" ? body : JSON.stringify(body));
