@@ -7,7 +7,14 @@ import type { Capture, CaptureContext, Finding } from "../capture.ts";
 import type { FilesSource } from "./declare.ts";
 import { DropDirectory, type FoundFile } from "./directory.ts";
 import { FileLedger } from "./ledger.ts";
-import { ChangedFile, DamagedFile, type FileStamp, isSameStamp, stampOf } from "./open-file.ts";
+import {
+  ChangedFile,
+  DamagedFile,
+  type FileStamp,
+  isFileProblem,
+  isSameStamp,
+  stampOf,
+} from "./open-file.ts";
 import { readFile, saveLedger } from "./read-file.ts";
 
 export interface FilesCaptureOptions {
@@ -157,15 +164,15 @@ class FilesCapture implements Capture {
       } else context.log("info", `${path}: read`, { rows, identity });
       await this.#afterwards(file, ledger, context);
     } catch (error) {
-      if (context.signal.aborted || error instanceof WeirError) throw error;
+      if (context.signal.aborted || !isFileProblem(error)) throw error;
       await this.#fail(file, error, ledger, context);
     }
   }
 
-  async #fail(file: FoundFile, error: unknown, ledger: FileLedger, context: CaptureContext): Promise<void> {
+  async #fail(file: FoundFile, error: Error, ledger: FileLedger, context: CaptureContext): Promise<void> {
     const { path, stamp } = file;
-    const { message } = error as Error;
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    const { message, cause } = error;
+    if ((cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return;
     let code: ErrorCode = "file_unreadable";
     if (error instanceof DamagedFile) {
       code = "file_damaged";

@@ -1,8 +1,12 @@
 import { isUtf8 } from "node:buffer";
 
+/** A cell of nothing between quotes: an empty text, where a cell of nothing at all is no value. */
+export const quotedEmpty = Symbol("quotedEmpty");
+export type Cell = string | typeof quotedEmpty;
+
 /** A row that was read, or why it cannot be. Both end at `end`, behind the line break. */
 export type CsvRow =
-  | { readonly end: number; readonly lines: number; readonly cells: string[] }
+  | { readonly end: number; readonly lines: number; readonly cells: Cell[] }
   | {
       readonly end: number;
       readonly lines: number;
@@ -73,11 +77,11 @@ export class CsvSplitter {
 
   /** A row whose first line, which ends at `lineAfter`, holds a quote. */
   #quoted(bytes: Buffer, start: number, end: number, isLast: boolean, lineAfter: number): CsvRow | undefined {
-    const cells: string[] = [];
+    const cells: Cell[] = [];
     let lines = 1;
     let at = start;
     for (;;) {
-      let cell: string | undefined;
+      let cell: Cell | undefined;
       if (bytes[at] === this.#quote && at < end) {
         const close = this.#closingQuote(bytes, at + 1, end);
         if (close < 0) {
@@ -86,7 +90,10 @@ export class CsvSplitter {
         }
         // What follows the quote is not there yet.
         if (close + 2 > end - 1 && !isLast) return undefined;
-        cell = textOf(bytes, at + 1, close)?.replaceAll(this.#doubled, this.#single);
+        cell =
+          close === at + 1
+            ? quotedEmpty
+            : textOf(bytes, at + 1, close)?.replaceAll(this.#doubled, this.#single);
         lines += lineFeeds(bytes, at, close);
         at = bytes[close + 1] === cr && isEnd(bytes, close + 2, end) ? close + 2 : close + 1;
         if (at < end && bytes[at] !== this.#delimiterByte && bytes[at] !== lf) {

@@ -1,6 +1,6 @@
 import type { Contract, Json } from "@weir/contract";
 import type { CapturedRecord } from "../capture.ts";
-import { CsvSplitter } from "./csv-rows.ts";
+import { type Cell, CsvSplitter, quotedEmpty } from "./csv-rows.ts";
 import type { FilesSource } from "./declare.ts";
 import { fieldShapes } from "./field-shape.ts";
 import type { Batch, FormatReader } from "./format.ts";
@@ -98,7 +98,7 @@ class CsvReader {
       if ("fault" in row) throw new DamagedFile(`Its header, line ${line}, cannot be read: ${row.detail}.`);
       line += row.lines;
       if (isEnd) return { line, columns: [] };
-      const names = row.cells.map((cell) => cell.trim());
+      const names = row.cells.map((cell) => (cell === quotedEmpty ? "" : cell.trim()));
       if (names.some((name) => name !== "")) return { line, columns: checkedNames(names) };
     }
   }
@@ -183,7 +183,7 @@ function checkedNames(names: readonly string[]): string[] {
 function recordOf(
   rows: RowRecords,
   line: number,
-  cells: readonly string[],
+  cells: readonly Cell[],
   columns: readonly Column[],
 ): CapturedRecord {
   const members: string[] = [];

@@ -31,6 +31,24 @@ export class ChangedFile extends Error {
   override readonly name = "ChangedFile";
 }
 
+/** The file cannot be opened or read; `cause` says why. */
+export class UnreadableFile extends Error {
+  override readonly name = "UnreadableFile";
+}
+
+/** What `read` throws, as what it says of the file: one of the three classes above. */
+export async function ofFile<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (isFileProblem(cause)) throw cause;
+    throw new UnreadableFile(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+export const isFileProblem = (error: unknown): error is Error =>
+  error instanceof DamagedFile || error instanceof ChangedFile || error instanceof UnreadableFile;
+
 const chunkBytes = 256 * 1024;
 
 /** A file, open for reading. Its bytes are streamed, so memory does not depend on its size. */

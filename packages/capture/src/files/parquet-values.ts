@@ -31,7 +31,7 @@ export const rawParsers: Partial<ParquetParsers> = {
   timestampFromMicroseconds: (units) => units,
   timestampFromNanoseconds: (units) => units,
   dateFromDays: (days) => days,
-  stringFromBytes: (bytes) => bytes,
+  stringFromBytes: (bytes) => (isUtf8(bytes) ? asText(bytes) : bytes),
   jsonFromBytes: (bytes) => bytes,
 };
 
@@ -131,9 +131,6 @@ function leafOf(element: SchemaElement): Reader {
   const isText =
     converted === "UTF8" || converted === "ENUM" || logical?.type === "STRING" || logical?.type === "ENUM";
   if (isText) return (raw) => textOf(raw as Uint8Array);
-  // Writers of old leave texts without a type.
-  if (type === "BYTE_ARRAY" && converted === undefined && logical === undefined)
-    return (raw) => textOrBytes(raw as Uint8Array);
   if (type === "FLOAT") return (raw) => shortestFloat(raw as number);
   return anyOf;
 }
@@ -154,11 +151,11 @@ function decimalReader({ scale = 0, logical_type: logical }: SchemaElement): Rea
 function textOf(bytes: Uint8Array | string): string {
   if (typeof bytes === "string") return bytes;
   if (!isUtf8(bytes)) throw new InvalidText();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return asText(bytes);
 }
 
-const textOrBytes = (bytes: Uint8Array): TypedValue =>
-  typeof bytes === "string" || isUtf8(bytes) ? textOf(bytes) : bytes;
+const asText = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString();
 
 function jsonOf(bytes: Uint8Array): TypedValue {
   const text = textOf(bytes);

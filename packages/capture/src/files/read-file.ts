@@ -10,7 +10,7 @@ import type { Batch, FormatReader } from "./format.ts";
 import { jsonReader } from "./json.ts";
 import type { FileLedger, Progress } from "./ledger.ts";
 import { ndjsonReader } from "./ndjson.ts";
-import { DamagedFile, OpenFile, isSameStamp } from "./open-file.ts";
+import { DamagedFile, OpenFile, isSameStamp, ofFile } from "./open-file.ts";
 import { parquetReader } from "./parquet.ts";
 import { RowRecords } from "./row-record.ts";
 
@@ -30,7 +30,7 @@ const saveShare = 20;
  * Reads one file, from where the ledger's progress in it is: its rows are appended, in order, with one append under way while the
  * next rows are read.
  *
- * @throws DamagedFile before any row was appended, ChangedFile, errors of the file system, and what appending throws
+ * @throws DamagedFile before any row was appended, ChangedFile, UnreadableFile, and what appending throws
  */
 export async function readFile(
   found: FoundFile,
@@ -40,18 +40,20 @@ export async function readFile(
 ): Promise<FileResult> {
   const { signal } = context;
   const reader = readerOf(found, source);
-  const file = await OpenFile.open(found.absolute);
+  const file = await ofFile(() => OpenFile.open(found.absolute));
   try {
     const { progress } = ledger;
     const resumed =
       progress !== undefined && progress.path === found.path && isSameStamp(progress.stamp, file.stamp)
         ? progress
         : undefined;
-    const identity = resumed?.identity ?? identityOf(found, source, await file.hash(signal));
+    const identity = resumed?.identity ?? identityOf(found, source, await ofFile(() => file.hash(signal)));
     if (ledger.wasRead(identity)) return { identity, rows: 0, isKnown: true };
     if (resumed === undefined) {
-      await reader.verify(file, signal);
-      await file.checkUnchanged();
+      await ofFile(async () => {
+        await reader.verify(file, signal);
+        await file.checkUnchanged();
+      });
     }
     const rows = new RowRecords(source, found.contract, { path: found.path, identity, unit: reader.unit });
     const batches = reader.read(file, rows, resumed?.position, signal);
@@ -76,6 +78,7 @@ async function appendAll(
   ledger: FileLedger,
   context: CaptureContext,
 ): Promise<number> {
+  const iterator = batches[Symbol.asyncIterator]();
   let rows = resumed?.rows ?? 0;
   let savedMs = performance.now();
   let saveMs = 0;
@@ -86,10 +89,16 @@ async function appendAll(
     ledger.progress = next ?? ledger.progress;
   };
   try {
-    for await (const { records, position } of batches) {
-      // A file that grows is not complete; what is already appended stays.
-      await file.checkUnchanged();
+    for (;;) {
+      const batch = await ofFile(async () => {
+        const read = await iterator.next();
+        // A file that grows is not complete; what is already appended stays.
+        await file.checkUnchanged();
+        return read;
+      });
       await settle();
+      if (batch.done === true) break;
+      const { records, position } = batch.value;
       const nowMs = performance.now();
       if (next !== undefined && nowMs - savedMs > Math.max(saveEveryMs, saveMs * saveShare)) {
         await saveLedger(ledger, context);
@@ -104,9 +113,9 @@ async function appendAll(
       pending.catch(() => {});
     }
   } finally {
+    await iterator.return?.();
     await settle();
   }
-  await file.checkUnchanged();
   failpoint("files.rows.appended");
   return rows;
 }

@@ -1,3 +1,4 @@
+import { type Cell, quotedEmpty } from "./csv-rows.ts";
 import type { FieldShape } from "./field-shape.ts";
 import { type Zone, zonedTime } from "./zone.ts";
 
@@ -9,7 +10,7 @@ export interface TextRules {
 }
 
 /** Makes the JSON text of a cell; undefined leaves the member out. */
-export type CellWriter = (cell: string) => string | undefined;
+export type CellWriter = (cell: Cell) => string | undefined;
 
 /**
  * How the cells of a column are written for a field; `shape` is undefined for a column that is no field. A cell that says no value
@@ -19,7 +20,14 @@ export function cellWriter(shape: FieldShape | undefined, rules: TextRules): Cel
   const write = valueWriter(shape, rules);
   const { nulls } = rules;
   const empty = emptyText(shape);
-  return (cell) => (cell === "" || nulls.has(cell) ? empty : (write(cell) ?? JSON.stringify(cell)));
+  const isText =
+    shape === undefined ||
+    shape.type === undefined ||
+    (shape.type === "string" && shape.format === undefined);
+  return (cell) => {
+    if (cell === quotedEmpty) return isText ? '""' : empty;
+    return cell === "" || nulls.has(cell) ? empty : (write(cell) ?? JSON.stringify(cell));
+  };
 }
 
 /** What no value is written as: null where the field may be null, else nothing where it is optional, else an empty text. */
@@ -29,7 +37,10 @@ function emptyText(shape: FieldShape | undefined): string | undefined {
   return shape.required ? '""' : undefined;
 }
 
-function valueWriter(shape: FieldShape | undefined, { decimal, timezone }: TextRules): CellWriter {
+function valueWriter(
+  shape: FieldShape | undefined,
+  { decimal, timezone }: TextRules,
+): (text: string) => string | undefined {
   const { type = "string", format } = shape ?? {};
   switch (type) {
     case "integer":
