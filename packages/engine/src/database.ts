@@ -99,6 +99,9 @@ export class Database {
     const database = new Database(instance);
     const sql = await database.connect();
     try {
+      // To the planner a table that the running transaction filled is empty, and for few rows it takes loops for an ASOF
+      // join: 50,000 rows with 30,000 took 2.5 s, with this 0.07 s.
+      await sql.run("SET GLOBAL asof_loop_join_threshold = 0");
       // Bigger than the default 16 MB: at full load that would checkpoint several times a second.
       await sql.run(
         `SET wal_autocheckpoint = '256MB'; SET TimeZone = 'UTC'; SET enable_progress_bar = false`,

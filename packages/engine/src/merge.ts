@@ -16,11 +16,14 @@ export const showFresh = (sql: Sql, contract: string, query: string): Promise<vo
 export const contractsOf = (program: Program, tables: readonly TableProgram[]): ContractProgram[] =>
   program.contracts.filter(({ contract }) => tables.some(({ from }) => from.includes(contract.name)));
 
-/** The tables that records of these contracts may change, directly or through others; inputs first. */
+/** The tables that a batch with records of these contracts may change, directly or through others; inputs first. */
 export function reachedTables(program: Program, contracts: ReadonlySet<string>): TableProgram[] {
   const reached = new Set<string>();
-  return program.tables.filter(({ name, from, inputs }) => {
-    const is = from.some((contract) => contracts.has(contract)) || inputs.some((input) => reached.has(input));
+  return program.tables.filter(({ name, from, inputs, everyBatch = false }) => {
+    const is =
+      everyBatch ||
+      from.some((contract) => contracts.has(contract)) ||
+      inputs.some((input) => reached.has(input));
     if (is) reached.add(name);
     return is;
   });
@@ -36,9 +39,10 @@ export async function forgetChanges(
   for (const { name, changed } of program.tables) if (names.has(name)) await sql.run(changed.sql);
 }
 
-export async function hasChanges(sql: Sql, tables: readonly string[]): Promise<boolean> {
-  for (const table of tables) {
-    const rows = await sql.rows(`SELECT 1 AS one FROM ${changedTable(table)} LIMIT 1`);
+/** Whether the inputs of a table changed in what it sees of them. */
+export async function hasChanges(sql: Sql, { inputs, watches = inputs }: TableProgram): Promise<boolean> {
+  for (const watched of watches) {
+    const rows = await sql.rows(`SELECT 1 AS one FROM ${changedTable(watched)} LIMIT 1`);
     if (rows.length > 0) return true;
   }
   return false;
@@ -63,7 +67,7 @@ export async function mergeTables(sql: Sql, program: Program, present: ReadonlyS
   }
   await forgetChanges(sql, program, tables);
   for (const table of tables) {
-    if (table.from.some((contract) => present.has(contract)) || (await hasChanges(sql, table.inputs)))
-      await mergeTable(sql, table);
+    const isFed = table.everyBatch === true || table.from.some((contract) => present.has(contract));
+    if (isFed || (await hasChanges(sql, table))) await mergeTable(sql, table);
   }
 }

@@ -78,7 +78,7 @@ async function retractFromTables(
       table.from.some((name) => names.has(name)) ||
       (table.retractsWith ?? []).some((input) => retracted.has(input));
     if (isLosing) retracted.add(table.name);
-    if (!isLosing && !(await hasChanges(sql, table.inputs))) continue;
+    if (!isLosing && !(await hasChanges(sql, table))) continue;
     for (const [contract, history] of histories) {
       if (!table.from.includes(contract.contract.name)) continue;
       await showFresh(sql, contract.contract.name, isLosing ? history : contract.emptyClean);

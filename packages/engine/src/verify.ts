@@ -164,7 +164,7 @@ async function sameAsWhole(sql: Sql, name: string, recomputed: string): Promise<
   const view = `SELECT * FROM db.main.${ident(name)}`;
   const { rows, differ } = await sql.row<{ rows: number; differ: number }>(
     `SELECT (SELECT count(*)::DOUBLE FROM (${view})) AS "rows", (SELECT count(*)::DOUBLE FROM (
-       (${view} EXCEPT ALL ${recomputed}) UNION ALL (${recomputed} EXCEPT ALL ${view}))) AS differ`,
+       ((${view}) EXCEPT ALL (${recomputed})) UNION ALL ((${recomputed}) EXCEPT ALL (${view})))) AS differ`,
   );
   const detail =
     differ === 0
