@@ -1,10 +1,6 @@
-import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LoadResult } from "./load.ts";
+import { committed, drain, quantiles, query, runLoad, treeMemory, withWeir } from "./instance.ts";
 
 export interface EndToEndOptions {
   /** The data directory is made, and removed again, below this one. */
@@ -34,67 +30,9 @@ export interface EndToEndResult {
   readonly verified: boolean;
 }
 
-const root = new URL("..", import.meta.url).pathname;
-
 /** The real `weir up` and a client process on the same machine. */
-export async function endToEnd({ below, seconds, rate }: EndToEndOptions): Promise<EndToEndResult> {
-  const dir = mkdtempSync(join(below, "weir-bench-"));
-  const weir = spawn(
-    process.execPath,
-    [
-      join(root, "packages/weir/bin/weir.mjs"),
-      "up",
-      "--project",
-      join(root, "bench/project/weir.config.ts"),
-      "--data-dir",
-      dir,
-      "--port",
-      "0",
-      "--log-format",
-      "json",
-    ],
-    { stdio: ["ignore", "ignore", "pipe"] },
-  );
-  let errors = "";
-  weir.stderr.on("data", (chunk: Buffer) => {
-    errors = (errors + chunk.toString()).slice(-4000);
-  });
-  try {
-    const url = await urlOf(dir, weir, () => errors);
-    return await measure(url, weir, seconds, rate);
-  } finally {
-    weir.kill("SIGTERM");
-    if (weir.exitCode === null) await once(weir, "exit");
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-async function urlOf(dir: string, weir: ChildProcess, errors: () => string): Promise<string> {
-  for (let i = 0; i < 600; i++) {
-    if (weir.exitCode !== null) throw new Error(`weir up ended: ${errors()}`);
-    try {
-      const { url } = JSON.parse(readFileSync(join(dir, "run", "weir.json"), "utf8")) as { url: string };
-      const ready = await fetch(`${url}/readyz`);
-      const status = await fetch(`${url}/api/status`);
-      if (ready.ok && status.ok) return url;
-    } catch {
-      // Not there yet.
-    }
-    await sleep(100);
-  }
-  throw new Error(`weir up is not ready: ${errors()}`);
-}
-
-async function query(url: string, sql: string, maxRows = 1_000): Promise<(string | number)[][]> {
-  const response = await fetch(`${url}/api/query`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ sql, maxRows }),
-  });
-  const answer = (await response.json()) as { rows?: (string | number)[][] };
-  if (answer.rows === undefined) throw new Error(JSON.stringify(answer));
-  return answer.rows;
-}
+export const endToEnd = ({ below, seconds, rate }: EndToEndOptions): Promise<EndToEndResult> =>
+  withWeir(below, (url, weir) => measure(url, weir, seconds, rate));
 
 async function measure(
   url: string,
@@ -103,7 +41,7 @@ async function measure(
   rate: number | undefined,
 ): Promise<EndToEndResult> {
   // A few seconds at half speed let the processes compile their hot paths.
-  await runLoad(url, Math.min(5, seconds / 4), rate ?? 30_000, 1);
+  await runLoad(url, { seconds: Math.min(5, seconds / 4), rate: rate ?? 30_000, seed: 1 });
   await drain(url);
   const before = await committed(url);
   const seen = new Map<number, number>();
@@ -120,7 +58,7 @@ async function measure(
     }
   })();
   const from = performance.now();
-  const sent = await runLoad(url, seconds, rate, 2);
+  const sent = await runLoad(url, { seconds, seed: 2, ...(rate === undefined ? {} : { rate }) });
   await drain(url);
   const elapsed = (performance.now() - from) / 1000;
   await sleep(200);
@@ -150,80 +88,4 @@ async function measure(
     },
     verified: verify.ok && loaded === sent.acknowledged,
   };
-}
-
-async function runLoad(
-  url: string,
-  seconds: number,
-  rate: number | undefined,
-  seed: number,
-): Promise<LoadResult> {
-  const options = { port: Number(new URL(url).port), seconds, seed, ...(rate === undefined ? {} : { rate }) };
-  const child = spawn(
-    process.execPath,
-    ["--import", "tsx", join(root, "bench/load.ts"), JSON.stringify(options)],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  let out = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    out += chunk.toString();
-  });
-  await once(child, "close");
-  return JSON.parse(out) as LoadResult;
-}
-
-async function drain(url: string): Promise<void> {
-  const response = await fetch(`${url}/api/drain`, { method: "POST" });
-  if (!response.ok) throw new Error(`drain: ${await response.text()}`);
-}
-
-async function committed(url: string): Promise<number> {
-  const [row] = await query(url, "SELECT coalesce(sum(received), 0)::DOUBLE FROM weir.counts");
-  return Number(row?.[0] ?? 0);
-}
-
-/** Resident bytes of a process and its descendants. */
-function treeMemory(root: number): number {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  const isBelow = (pid: number): boolean =>
-    pid === root || (parents.has(pid) && isBelow(parents.get(pid) ?? 0));
-  let bytes = 0;
-  for (const pid of parents.keys()) {
-    if (!isBelow(pid)) continue;
-    try {
-      bytes += Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * 4096;
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return bytes;
-}
-
-function quantiles(weighted: readonly (readonly [number, number])[]): {
-  p50: number;
-  p95: number;
-  p99: number;
-} {
-  const sorted = weighted.filter(([ms]) => !Number.isNaN(ms)).sort(([a], [b]) => a - b);
-  const total = sorted.reduce((sum, [, n]) => sum + n, 0);
-  const at = (q: number): number => {
-    let passed = 0;
-    for (const [ms, n] of sorted) {
-      passed += n;
-      if (passed >= total * q) return ms;
-    }
-    return NaN;
-  };
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }

@@ -6,12 +6,13 @@ import { parseArgs } from "node:util";
 import { collectBench } from "../packages/collect/src/collect.bench.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { benchEngine } from "./engine.ts";
+import { benchLookups } from "./lookups.ts";
 import { benchSeenIds } from "./seen-ids.ts";
 
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,engine,ids,throughput,latency,memory   some of the benchmarks
+ *   --only collect,engine,ids,throughput,latency,lookups,scans,memory   some of the benchmarks
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -46,6 +47,22 @@ const ids = (known: number): Benchmark => ({
   run: async () => flat(await benchSeenIds(below, smoke ? known / 1000 : known, smoke ? 20_000 : million)),
 });
 
+const lookups = (scan: boolean): Benchmark => ({
+  title: `1,000 lookups/s in a table of a million rows at 30,000 events/s${scan ? ", without mirrors" : ""}`,
+  figure: "ms.p99",
+  run: async () =>
+    flat(
+      await benchLookups({
+        below,
+        seconds: smoke ? 2 : 20,
+        rows: smoke ? 2_000 : million,
+        ingest: smoke ? 2_000 : 30_000,
+        rate: smoke ? 100 : 1_000,
+        scan,
+      }),
+    ),
+});
+
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   collect: {
     title: "collect alone, batches of 100, fsync before 202",
@@ -72,6 +89,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     figure: "queryableMs.p95",
     run: async () => flat(await endToEnd({ below, seconds: smoke ? 2 : 60, rate: smoke ? 2_000 : 30_000 })),
   },
+  lookups: lookups(false),
+  scans: lookups(true),
   memory: {
     title: "end to end at 30,000 events/s for five minutes: memory",
     figure: "memoryBytes.lowLastThird",
