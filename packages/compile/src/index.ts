@@ -2,6 +2,7 @@ export { compileProject } from "./compile.ts";
 export { explainProgram } from "./program.ts";
 export type {
   ContractProgram,
+  Invariant,
   Program,
   Statement,
   TableParts,

@@ -88,8 +88,16 @@ export interface TableParts {
   readonly concerns?: string;
   /** A query that computes the first view's rows from the inputs alone, as they stand. */
   readonly recomputed?: string;
+  /** What must hold of the state, beside that keys are unique. */
+  readonly invariants?: readonly Invariant[];
   /** SQL of the user's in the statements above, which only a database can check. */
   readonly userSql?: UserSql;
+}
+
+/** Something that must hold, and a query whose rows are where it does not. */
+export interface Invariant {
+  readonly name: string;
+  readonly breaches: string;
 }
 
 /** SQL that a user wrote: one SELECT that reads its inputs and is a function of the set of their rows. */

@@ -29,7 +29,13 @@ export interface EngineStatus {
   };
   /** Committed records by source and contract; received = loaded + duplicate + quarantined + suppressed. */
   readonly counts: readonly OutcomeStatus[];
-  readonly tables: readonly { readonly name: string; readonly kind: string; readonly rows: number }[];
+  readonly tables: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly rows: number;
+    /** What an operator should know of its content. */
+    readonly concerns: readonly string[];
+  }[];
   readonly ids: {
     readonly known: number;
     readonly recent: number;
@@ -69,11 +75,12 @@ export async function readStatus(
      FROM db.weir.files GROUP BY zone ORDER BY zone`,
   );
   const tables = [];
-  for (const { name, kind } of program.tables) {
+  for (const { name, kind, concerns } of program.tables) {
     const { rows } = await sql.row<{ rows: number }>(
       `SELECT count(*)::DOUBLE AS "rows" FROM db.main.${ident(name)}`,
     );
-    tables.push({ name, kind, rows });
+    const found = concerns === undefined ? [] : await sql.rows<{ concern: string }>(concerns);
+    tables.push({ name, kind, rows, concerns: found.map(({ concern }) => concern) });
   }
   return { commit, committedAt: at, counts, tables, lake };
 }

@@ -1,4 +1,4 @@
-import type { Program } from "@weir/compile";
+import type { Invariant, Program } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import type { Database, Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
@@ -38,6 +38,8 @@ export async function verifyState(database: Database, lake: Lake, program: Progr
     for (const { contract } of program.contracts)
       checks.push(await uniqueIds(sql, lake, program, contract.name));
     for (const { name, key } of program.tables) checks.push(await uniqueKeys(sql, name, key));
+    for (const { invariants = [] } of program.tables)
+      for (const invariant of invariants) checks.push(await holds(sql, invariant));
     for (const { name, recomputed } of program.tables)
       if (recomputed !== undefined) checks.push(await sameAsWhole(sql, name, recomputed));
     return { ok: checks.every(({ ok }) => ok), commit, checks };
@@ -157,6 +159,11 @@ async function uniqueKeys(sql: Sql, name: string, key: readonly string[]): Promi
        (SELECT count(*)::DOUBLE FROM (SELECT 1 FROM db.main.${ident(name)} GROUP BY ${group})) AS keys`,
   );
   return { name: `keys of ${name}`, ok: rows === keys, detail: `${rows} rows, ${keys} keys` };
+}
+
+async function holds(sql: Sql, { name, breaches }: Invariant): Promise<Check> {
+  const { n } = await sql.row<{ n: number }>(`SELECT count(*)::DOUBLE AS n FROM (${breaches})`);
+  return { name, ok: n === 0, detail: n === 0 ? "holds" : `does not hold in ${n} cases` };
 }
 
 /** Whether what was brought up to date batch by batch is what the inputs give as they stand. */

@@ -63,6 +63,17 @@ WHERE EXISTS (SELECT 1 FROM ${affectedTable(name)} a WHERE a.id_kind = e._ids[1]
     },
     views: [{ name, sql: `SELECT id_kind, id, person FROM ${state}` }],
     stamped: `SELECT id_kind, id, person, _commit FROM ${state}`,
+    invariants: [
+      {
+        name: `names of persons of ${name}`,
+        breaches: `SELECT person FROM ${state} GROUP BY person HAVING min(_node) <> person`,
+      },
+      {
+        name: `large persons of ${name}`,
+        breaches: `SELECT * FROM (SELECT person, count(*) AS _ids FROM ${state} GROUP BY person HAVING count(*) > ${spec.warnAbove}) t
+FULL JOIN ${large} l ON l.person = t.person WHERE l._ids IS DISTINCT FROM t._ids`,
+      },
+    ],
     concerns: `SELECT format('{} of more than ${spec.warnAbove} ids; {} has {}',
   CASE WHEN count(*) = 1 THEN '1 person' ELSE count(*) || ' persons' END, arg_max(person, _ids)::VARCHAR, max(_ids)) AS concern
 FROM ${large} HAVING count(*) > 0`,

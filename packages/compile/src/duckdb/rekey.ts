@@ -1,4 +1,4 @@
-import type { Statement } from "../program.ts";
+import type { Invariant, Statement } from "../program.ts";
 import { ident } from "../sql.ts";
 import { affectedTable, personColumns, stateTable } from "./events.ts";
 import type { TableModel } from "./events.ts";
@@ -83,3 +83,11 @@ export const eventOfAffectedPerson = (model: TableModel): string =>
 export const identitiesOf = (model: TableModel): string[] => [
   ...new Set(personColumns(model).map(({ person }) => person.people)),
 ];
+
+/** Every person of the table's rows is one of its identity table. */
+export const personInvariants = (model: TableModel): Invariant[] =>
+  personColumns(model).map(({ column, person }) => ({
+    name: `persons of ${model.name}.${column}`,
+    breaches: `SELECT DISTINCT ${ident(column)} FROM ${stateTable(model.name)}
+WHERE ${ident(column)} IS NOT NULL AND ${ident(column)} NOT IN (SELECT person FROM ${stateTable(person.people)})`,
+  }));

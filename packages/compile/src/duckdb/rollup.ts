@@ -14,7 +14,7 @@ import {
   stateColumns,
   stateTable,
 } from "./events.ts";
-import { eventOfAffectedPerson, identitiesOf, ofAffectedPerson } from "./rekey.ts";
+import { eventOfAffectedPerson, identitiesOf, ofAffectedPerson, personInvariants } from "./rekey.ts";
 import { besideTable, rollupModel, windowSql } from "./rollup-model.ts";
 import type { Rollup } from "./rollup-model.ts";
 import { moveStatement, rekeyStatements, takenGroups, takenTable } from "./rollup-rekey.ts";
@@ -54,6 +54,7 @@ export function rollupProgram(name: string, spec: RollupSpec, scope: TableScope)
       purpose: "The batch's records in the table's shape",
       sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(name)} AS\n${eventsQuery(model)}`,
     },
+    invariants: personInvariants(model),
     ...retraction(rollup, stateTables),
   };
 }

@@ -20,6 +20,7 @@ import {
   identitiesOf,
   ofAffectedPerson,
   oldKeys,
+  personInvariants,
   rekeyedStatement,
   rekeyedTable,
   setPersons,
@@ -90,6 +91,7 @@ export function sessionsProgram(name: string, spec: SessionsSpec, scope: TableSc
       purpose: "The batch's records in the table's shape; without a key there is no session",
       sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(model.name)} AS\n${eventsQuery(model, keyed(keys))}`,
     },
+    invariants: personInvariants(model),
     ...retraction(model, keys),
   };
 }

@@ -5,7 +5,7 @@ import { gapMs, windowMs } from "./project.fixture.ts";
 const [gap, window] = [String(gapMs * 1000), String(windowMs * 1000)];
 
 /** Changes statements; throws when there was nothing to change. */
-function edited(statements: readonly Statement[], from: RegExp, to: string): Statement[] {
+export function edited(statements: readonly Statement[], from: RegExp, to: string): Statement[] {
   if (!statements.some(({ sql }) => from.test(sql))) throw new Error(`no statement has ${from.source}`);
   return statements.map((statement) => ({
     ...statement,
@@ -14,7 +14,7 @@ function edited(statements: readonly Statement[], from: RegExp, to: string): Sta
 }
 
 /** The program with one of its tables changed. */
-const withTable =
+export const withTable =
   (name: string, change: (table: TableProgram) => TableProgram) =>
   (program: Program): Program => ({
     ...program,

@@ -68,7 +68,7 @@ const byPerson: Record<string, SessionsSpec | RollupSpec> = {
   visits: sessions({
     from: Page,
     by: person("people", "anonymous_id"),
-    gap: "30s",
+    gap: "90s",
     measures: {
       views: count(),
       worth: sum("price"),
@@ -102,7 +102,7 @@ const byPerson: Record<string, SessionsSpec | RollupSpec> = {
     measures: {
       units: sum("units"),
       emails: distinct("email"),
-      days: distinct("at"),
+      shops: distinct("shop"),
       first_email: first("email"),
       most: max("units"),
     },

@@ -83,7 +83,15 @@ function statusText(terminal: Terminal, report: StatusReport): string {
     ["TABLE", "KIND", "ROWS"],
     report.tables.map(({ name, kind, rows }) => [name, kind, rows]),
   );
-  return [head, counts, ...(report.tables.length === 0 ? [] : [tables])].join("\n\n");
+  const concerns = report.tables.flatMap((table) =>
+    table.concerns.map((concern) => `${paint(terminal, "yellow", table.name)}: ${concern}`),
+  );
+  return [
+    head,
+    counts,
+    ...(report.tables.length === 0 ? [] : [tables]),
+    ...(concerns.length === 0 ? [] : [concerns.join("\n")]),
+  ].join("\n\n");
 }
 
 function instanceText(terminal: Terminal, instance: InstanceFile): string {
