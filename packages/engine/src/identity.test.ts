@@ -1,15 +1,5 @@
 /** Persons and tables by person: what a user sees when persons join, and when records are taken back. */
-import {
-  compileProject,
-  count,
-  distinct,
-  identity,
-  last,
-  person,
-  rollup,
-  sessions,
-  sum,
-} from "@weir/compile";
+import { compileProject, count, distinct, identity, last, person, rollup, sessions } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { Type, contract, timestamp } from "@weir/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";

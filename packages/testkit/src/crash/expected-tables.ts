@@ -1,4 +1,6 @@
-import { sessionGapMs } from "./project.ts";
+import { Persons } from "../oracle/identity.ts";
+import type { CleanRecord } from "../oracle/outcome.ts";
+import { crashPeople, productViewed, sessionGapMs } from "./project.ts";
 import { decimalText } from "./workload.ts";
 import type { Order, View } from "./workload.ts";
 
@@ -8,25 +10,50 @@ import type { Order, View } from "./workload.ts";
  */
 export function expectedTables(
   values: readonly (View | Order)[],
-): Record<"visits" | "views" | "stock", string[]> {
+): Record<"visits" | "views" | "stock" | "people" | "persons" | "journeys", string[]> {
   const views = values.filter((value) => value.kind === "view");
   const orders = values.filter((value) => value.kind === "order");
-  return { visits: visits(views), views: perMinute(views), stock: stock(orders) };
+  const people = new Persons(crashPeople, views.map(recordOf));
+  const personOf = (view: View): string | undefined =>
+    people.of(recordOf(view), ["visitor", "account"]) ?? undefined;
+  return {
+    visits: visits(views),
+    views: perMinute(views),
+    stock: stock(orders),
+    people: people.rows().map(({ id_kind, id, person }) => `${id_kind}|${id}|${person}`),
+    persons: persons(views, personOf),
+    journeys: runs(views, personOf).map(({ key, session, first, last }) =>
+      [key, first.atUs, last.atUs, session.length, decimalText(cents(session))].join("|"),
+    ),
+  };
 }
 
 const cents = (views: readonly View[]): number => views.reduce((sum, view) => sum + view.cents, 0);
 
-function visits(views: readonly View[]): string[] {
-  const rows: string[] = [];
-  for (const [visitor, all] of grouped(views, (view) => view.visitor)) {
-    if (visitor === undefined) continue;
+const recordOf = ({ id, atUs, visitor, account }: View): CleanRecord => ({
+  contract: productViewed,
+  id,
+  timeUs: BigInt(atUs),
+  text: "",
+  value: { visitor, account },
+});
+
+interface Run {
+  readonly key: string;
+  readonly session: readonly View[];
+  readonly first: View;
+  readonly last: View;
+}
+
+/** The sessions of each key that is there. */
+function runs(views: readonly View[], keyOf: (view: View) => string | undefined): Run[] {
+  const found: Run[] = [];
+  for (const [key, all] of grouped(views, keyOf)) {
+    if (key === undefined) continue;
     let session: View[] = [];
     const close = (): void => {
       const [first, last] = [session[0], session.at(-1)];
-      if (first === undefined || last === undefined) return;
-      const skus = new Set(session.map((view) => view.sku)).size;
-      const measures = [session.length, session.length, decimalText(cents(session)), skus];
-      rows.push([visitor, first.atUs, last.atUs, ...measures].join("|"));
+      if (first !== undefined && last !== undefined) found.push({ key, session, first, last });
     };
     for (const view of all.sort((a, b) => a.atUs - b.atUs)) {
       const last = session.at(-1);
@@ -38,8 +65,21 @@ function visits(views: readonly View[]): string[] {
     }
     close();
   }
-  return rows;
+  return found;
 }
+
+const skusOf = (views: readonly View[]): number => new Set(views.map((view) => view.sku)).size;
+
+const visits = (views: readonly View[]): string[] =>
+  runs(views, (view) => view.visitor).map(({ key, session, first, last }) => {
+    const measures = [session.length, session.length, decimalText(cents(session)), skusOf(session)];
+    return [key, first.atUs, last.atUs, ...measures].join("|");
+  });
+
+const persons = (views: readonly View[], personOf: (view: View) => string | undefined): string[] =>
+  [...grouped(views, personOf)].map(([person, all]) =>
+    [person ?? "", all.length, decimalText(cents(all)), skusOf(all)].join("|"),
+  );
 
 function perMinute(views: readonly View[]): string[] {
   const minute = (us: number): number => Math.floor(us / 60_000_000) * 60_000_000;

@@ -82,6 +82,8 @@ const faults: Record<string, (seen: Writable, sent: WorkRecord[]) => void> = {
   "a wrong count": ({ counts }) => counts.duplicate++,
   "a session that is missing": ({ tables }) => tables["visits"]?.pop(),
   "a session too many": ({ tables }) => tables["visits"]?.push(tables["visits"][0] ?? ""),
+  "a person that is called otherwise": ({ tables }) => tables["people"]?.splice(0, 1, "visitor|v1|x"),
+  "a group that did not move": ({ tables }) => tables["persons"]?.push(tables["persons"][0] ?? ""),
   "a wrong total": ({ tables }) => (tables["stock"] = (tables["stock"] ?? []).map((row) => `${row}0`)),
 };
 

@@ -64,6 +64,13 @@ export async function observe(asker: Asker): Promise<Observed> {
       ),
       views: joined(await rows("SELECT sku, epoch_us(window_start), views, value FROM views")),
       stock: joined(await rows("SELECT sku, orders, units FROM stock")),
+      people: joined(await rows("SELECT id_kind, id, person FROM people")),
+      persons: joined(await rows("SELECT person, views, value, skus FROM persons")),
+      journeys: joined(
+        await rows(
+          "SELECT person, epoch_us(session_start), epoch_us(session_end), records, value FROM journeys",
+        ),
+      ),
     },
   };
 }

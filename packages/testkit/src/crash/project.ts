@@ -1,4 +1,4 @@
-import { compileProject, count, distinct, rollup, sessions, sum } from "@weir/compile";
+import { compileProject, count, distinct, identity, person, rollup, sessions, sum } from "@weir/compile";
 import type { Program, TableSpec } from "@weir/compile";
 import { Type, contract, decimal, timestamp } from "@weir/contract";
 
@@ -13,6 +13,7 @@ export const productViewed = contract("product_viewed", {
   fields: Type.Object({
     event_id: Type.String(),
     visitor: Type.Optional(Type.String()),
+    account: Type.Optional(Type.String()),
     at: timestamp(),
     sku: Type.String(),
     price: decimal({ precision: 12, scale: 2, minimum: 0 }),
@@ -42,6 +43,9 @@ export type Variant = "reference" | "other";
 
 export const sessionGapMs = 30 * 60_000;
 
+/** Visitors that share an account are of one person. */
+export const crashPeople = identity({ ids: [[productViewed, ["visitor", "account"]]] });
+
 export function crashTables(variant: Variant): Record<string, TableSpec> {
   const views = rollup({
     from: productViewed,
@@ -57,7 +61,20 @@ export function crashTables(variant: Variant): Record<string, TableSpec> {
     measures: { views: count(), value: sum("price"), skus: distinct("sku") },
   });
   const hourly = rollup({ from: orderPlaced, window: "1h", measures: { units: sum("units") } });
-  return { visits, views, stock, ...(variant === "other" ? { hourly } : {}) };
+  const byPerson = person("people", ["visitor", "account"]);
+  const persons = rollup({
+    from: productViewed,
+    by: byPerson,
+    measures: { views: count(), value: sum("price"), skus: distinct("sku") },
+  });
+  const journeys = sessions({
+    from: productViewed,
+    by: byPerson,
+    gap: sessionGapMs,
+    measures: { value: sum("price") },
+  });
+  const people: TableSpec = variant === "reference" ? crashPeople : { ...crashPeople, warnAbove: 3 };
+  return { visits, views, stock, people, persons, journeys, ...(variant === "other" ? { hourly } : {}) };
 }
 
 /** @param sources each may bring every contract */

@@ -22,6 +22,7 @@ export interface View {
   readonly id: string;
   readonly atUs: number;
   readonly visitor: string | undefined;
+  readonly account: string | undefined;
   readonly sku: string;
   readonly cents: number;
 }
@@ -100,13 +101,17 @@ export class Workload {
       const body = { type: "order_placed", order_id: id, placed_at: timeText(atUs), sku, units, mark };
       return { mark, fate: "loaded", contract: "order_placed", text: JSON.stringify(body), value: order };
     }
-    const visitor = this.#chances.in100(90) ? `v${this.#chances.below(40)}` : undefined;
+    // New visitors come all the time, and four of them at a time turn out to have one account.
+    const n = Math.floor(mark / 50) + this.#chances.below(40);
+    const visitor = this.#chances.in100(90) ? `v${n}` : undefined;
+    const account = this.#chances.in100(15) ? `a${n % 7}-${Math.floor(n / 28)}` : undefined;
     const cents = this.#chances.below(100_000);
-    const view: View = { kind, id: rival?.id ?? `e${mark}`, atUs, visitor, sku, cents };
+    const view: View = { kind, id: rival?.id ?? `e${mark}`, atUs, visitor, account, sku, cents };
     const body = {
       type: "product_viewed",
       event_id: view.id,
       ...(visitor === undefined ? {} : { visitor }),
+      ...(account === undefined ? {} : { account }),
       // With an offset only Ajv can judge it, so that path is under fire too.
       at: this.#chances.in100(5) ? offsetTimeText(atUs) : timeText(atUs),
       sku,

@@ -83,9 +83,13 @@ export class Persons {
   }
 
   #rootOf(key: string): string {
-    const parent = this.#parents.get(key);
-    if (parent === undefined) throw new Error(`no such id: ${key}`);
-    return parent === key ? key : this.#rootOf(parent);
+    let root = key;
+    for (let parent = this.#parents.get(root); parent !== root; parent = this.#parents.get(root)) {
+      if (parent === undefined) throw new Error(`no such id: ${key}`);
+      root = parent;
+    }
+    this.#parents.set(key, root);
+    return root;
   }
 
   #nameAt(key: string): string {
