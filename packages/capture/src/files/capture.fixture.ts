@@ -76,10 +76,11 @@ export class Drop {
     expected: { read?: number; damaged?: number },
     options: Partial<FilesOptions> = {},
   ): Promise<void> {
+    this.journal.status = {};
     const run = this.start(options);
     await until(
       () => {
-        const { files_read: read = 0, files_damaged: damaged = 0, files_ready: ready } = this.journal.status;
+        const { files_read: read, files_damaged: damaged, files_ready: ready } = this.journal.status;
         if (read === (expected.read ?? 0) && damaged === (expected.damaged ?? 0) && ready === 0) return;
         throw new Error(JSON.stringify(this.journal.status));
       },

@@ -137,7 +137,10 @@ export class OpenFile {
     // What fails the pipeline also fails the iteration below.
     fed.catch(() => {});
     try {
-      for await (const chunk of gunzip as AsyncIterable<Buffer>) yield chunk;
+      for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+        signal.throwIfAborted();
+        yield chunk;
+      }
       await fed;
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;

@@ -98,6 +98,7 @@ async function appendAll(
       });
       await settle();
       if (batch.done === true) break;
+      context.signal.throwIfAborted();
       const { records, position } = batch.value;
       const nowMs = performance.now();
       if (next !== undefined && nowMs - savedMs > Math.max(saveEveryMs, saveMs * saveShare)) {
