@@ -66,23 +66,25 @@ export interface ResultPage {
 }
 
 /**
- * Reads a page of a finished job's results. `take` gets a header and some rows below it, several times, in order; if the page breaks off
- * it is read again from its start, so `take` gets rows twice.
+ * Reads a page of a finished job's results. `take` gets a header and some rows below it, several times, in order. If the page breaks off
+ * it is read again, and the rows that `take` got are passed over: results are a file, and do not change.
  *
+ * @param job `rows`: how many rows of the page were taken before, by another process say
  * @returns undefined if the results are no more (they are kept for 7 days)
  * @throws what `take` throws; what the client throws
  */
 export async function resultPage(
   client: SalesforceClient,
-  job: { readonly id: string; readonly locator: string | undefined },
+  job: { readonly id: string; readonly locator: string | undefined; readonly rows: number },
   signal: AbortSignal,
-  take: (header: readonly string[], rows: readonly (readonly string[])[]) => Promise<void>,
+  take: TakeRows,
 ): Promise<ResultPage | undefined> {
   const locator = job.locator === undefined ? "" : `&locator=${encodeURIComponent(job.locator)}`;
   const path = `/jobs/query/${encodeURIComponent(job.id)}/results?maxRecords=${pageRows}${locator}`;
+  const progress = { rows: job.rows };
   try {
     return await client.read(path, signal, { headers: { accept: "text/csv" } }, (reply) =>
-      readPage(reply, take),
+      readPage(reply, progress, take),
     );
   } catch (error) {
     if (isGone(error)) return undefined;
@@ -90,10 +92,14 @@ export async function resultPage(
   }
 }
 
-async function readPage(
-  reply: Reply,
-  take: (header: readonly string[], rows: readonly (readonly string[])[]) => Promise<void>,
-): Promise<ResultPage> {
+/** Takes rows; `taken` is how many rows of the page that makes. */
+export type TakeRows = (
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  taken: number,
+) => Promise<void>;
+
+async function readPage(reply: Reply, progress: { rows: number }, take: TakeRows): Promise<ResultPage> {
   const parser = parse({ bom: true, relax_column_count: false });
   const feeding = pipeline(Readable.from(reply.chunks()), parser);
   // Its failure arrives through the parser, too.
@@ -103,13 +109,13 @@ async function readPage(
   let rows = 0;
   const flush = async (): Promise<void> => {
     if (header === undefined || batch.length === 0) return;
-    const full = batch;
-    batch = [];
     try {
-      await take(header, full);
+      await take(header, batch, rows);
     } catch (error) {
       throw new NotTheAnswer(error);
     }
+    progress.rows = rows;
+    batch = [];
   };
   for await (const record of parser as AsyncIterable<readonly string[]>) {
     if (header === undefined) {
@@ -117,7 +123,7 @@ async function readPage(
       continue;
     }
     rows++;
-    batch.push(record);
+    if (rows > progress.rows) batch.push(record);
     if (batch.length >= batchRows) await flush();
   }
   await feeding;

@@ -78,16 +78,20 @@ async function run({ spec, clock, stateDir, context, quota, client }: Running): 
   const objects = spec.objects.map((name) => {
     return new ObjectCapture(shared, name, cursors[name], new IdJournal(stateDir, name));
   });
-  const dueMs = new Map<ObjectCapture, number>();
-  while (!signal.aborted) {
-    for (const object of objects) {
-      if (signal.aborted) return;
-      if (clock.now() < (dueMs.get(object) ?? 0)) continue;
-      dueMs.set(object, clock.now() + (await turn(object, spec, context)));
+  try {
+    const dueMs = new Map<ObjectCapture, number>();
+    while (!signal.aborted) {
+      for (const object of objects) {
+        if (signal.aborted) return;
+        if (clock.now() < (dueMs.get(object) ?? 0)) continue;
+        dueMs.set(object, clock.now() + (await turn(object, spec, context)));
+      }
+      context.report(statusOf(spec, objects, quota, client));
+      const next = Math.min(...dueMs.values());
+      await clock.sleep(Math.max(1, next - clock.now()), signal);
     }
-    context.report(statusOf(spec, objects, quota, client));
-    const next = Math.min(...dueMs.values());
-    await clock.sleep(Math.max(1, next - clock.now()), signal);
+  } finally {
+    for (const object of objects) await object.settle();
   }
 }
 

@@ -146,7 +146,7 @@ async function* jobIds({ client, context }: Shared, id: string): AsyncGenerator<
   do {
     // An id is short, so a page of them is held in memory. A page that breaks off comes again; a set has each once.
     const ids = new Set<string>();
-    const page = await resultPage(client, { id, locator }, context.signal, (_header, rows) => {
+    const page = await resultPage(client, { id, locator, rows: 0 }, context.signal, (_header, rows) => {
       for (const [one] of rows) if (one !== undefined) ids.add(one);
       return Promise.resolve();
     });

@@ -25,8 +25,14 @@ export interface Pass {
   readonly upTo: string;
   /** Pages of the REST API, read up to this row. */
   readonly place?: RowPlace | undefined;
-  /** A job of the Bulk API, whose results are read up to a locator. */
-  readonly job?: { readonly id: string; readonly locator?: string | undefined } | undefined;
+  readonly job?: Job | undefined;
+}
+
+/** A job of the Bulk API, whose results are read up to a locator and so many rows behind it. */
+export interface Job {
+  readonly id: string;
+  readonly locator?: string | undefined;
+  readonly rows?: number | undefined;
 }
 
 export interface SalesforceCursor {

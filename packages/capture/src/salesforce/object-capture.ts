@@ -6,7 +6,7 @@ import type { Clock } from "../web/clock.ts";
 import { createJob, jobState, resultPage } from "./bulk.ts";
 import { Refusal, type SalesforceClient } from "./client.ts";
 import { compareIds } from "./compare.ts";
-import type { ObjectCursor, Pass } from "./cursor.ts";
+import type { Job, ObjectCursor, Pass } from "./cursor.ts";
 import type { SalesforceSource } from "./declare.ts";
 import { readDeleted } from "./deleted.ts";
 import { type Description, describe } from "./describe.ts";
@@ -52,6 +52,8 @@ export class ObjectCapture {
   readonly #shared: Shared;
   readonly #journal: IdJournal;
   #cursor: ObjectCursor;
+  /** Appended records are covered by the cursor here, but not yet by the saved one. */
+  #isAhead = false;
   #description: Description | undefined;
   #describedMs = 0;
   #deletedMs = 0;
@@ -210,7 +212,7 @@ export class ObjectCapture {
   /** Looks at the pass's job and reads its results, if it is finished. Tells whether the pass is done. */
   async #readJob(description: Description, pass: Pass): Promise<boolean> {
     const { client, context } = this.#shared;
-    let { job } = pass;
+    const { job } = pass;
     if (job === undefined) return false;
     const { state, message } = await jobState(client, job.id, context.signal);
     if (state === "working") {
@@ -218,18 +220,22 @@ export class ObjectCapture {
       return false;
     }
     if (state !== "complete") return await this.#dropJob(pass, message, state === "failed");
-    for (;;) {
+    for (let at: Job = job; ;) {
+      const { id, locator, rows = 0 } = at;
       const page = await resultPage(
         client,
-        { id: job.id, locator: job.locator },
+        { id, locator, rows },
         context.signal,
-        (header, rows) => this.#take(csvRows(description, header, rows), pass),
+        async (header, some, taken) => {
+          await this.#take(csvRows(description, header, some), pass);
+          this.#advance({ pass: { ...pass, job: { id, locator, rows: taken } } });
+        },
       );
       if (page === undefined) return await this.#dropJob(pass, "its results are no more", false);
       this.counts.pages++;
       if (page.next === undefined) return await this.#end(pass);
-      job = { id: job.id, locator: page.next };
-      await this.#save({ pass: { ...pass, job } });
+      at = { id, locator: page.next };
+      await this.#save({ pass: { ...pass, job: at } });
       if (context.signal.aborted) return false;
     }
   }
@@ -252,15 +258,13 @@ export class ObjectCapture {
       const op = through === undefined ? "snapshot" : isNew ? "insert" : "update";
       return rowChange(this.name, row, { pass: pass.number, op });
     });
+    const idsOf = (deleted: boolean): string[] =>
+      rows.filter(({ isDeleted }) => isDeleted === deleted).map(({ id }) => id);
+    // Before the append, as a row that is captured and not in the journal could be purged unnoticed. The other way about, a
+    // row in the journal that a crash kept from the log is read again, or told as deleted for nothing.
+    this.#journal.add(idsOf(false), "+");
     await this.#append(changes);
-    this.#journal.add(
-      rows.filter(({ isDeleted }) => !isDeleted).map(({ id }) => id),
-      "+",
-    );
-    this.#journal.add(
-      rows.filter(({ isDeleted }) => isDeleted).map(({ id }) => id),
-      "-",
-    );
+    this.#journal.add(idsOf(true), "-");
     const deleted = rows.filter(({ isDeleted }) => isDeleted).length;
     this.counts.rows += rows.length - deleted;
     this.counts.deleted += deleted;
@@ -327,8 +331,19 @@ export class ObjectCapture {
       await context.append(changes.map((change) => changeRecord(context.source, change)));
   }
 
-  async #save(change: Partial<ObjectCursor>): Promise<void> {
+  /** Makes the cursor durable as far as it has come; for when the run ends. */
+  async settle(): Promise<void> {
+    if (this.#isAhead) await this.#save({});
+  }
+
+  #advance(change: Partial<ObjectCursor>): void {
     this.#cursor = { ...this.#cursor, ...change };
+    this.#isAhead = true;
+  }
+
+  async #save(change: Partial<ObjectCursor>): Promise<void> {
+    this.#advance(change);
+    this.#isAhead = false;
     await this.#shared.save(this.name, this.#cursor);
   }
 }

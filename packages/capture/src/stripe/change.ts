@@ -30,7 +30,6 @@ function rowOf(object: JsonObject, apiVersion: string, account: string | undefin
 
 /** The value with its members in the order of their names: webhooks and lists may order them differently. */
 function sorted(value: Json): Json {
-  if (typeof value === "string") return value.toWellFormed();
   if (Array.isArray(value)) return value.map(sorted);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(
@@ -54,6 +53,12 @@ function inexact(value: Json, path: string): string | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Why an object cannot be kept, as a text in ASCII; undefined if it can. */
+export function objectProblem(object: JsonObject): string | undefined {
+  const path = inexact(object, "");
+  return path === undefined ? undefined : `a value that cannot be kept exactly at ${short(path)}`;
 }
 
 const secondText = (second: number): string => String(second).padStart(11, "0");
@@ -102,8 +107,8 @@ export function readEvent(event: JsonObject, pinned: string): ReadEvent | string
   if (!isJsonObject(about)) return "data.object is no object";
   const subject = subjectOf(about, typeof account === "string" ? account : undefined);
   if (typeof subject === "string") return subject;
-  const path = inexact(about, "");
-  if (path !== undefined) return `a value that cannot be kept exactly at ${short(path)}`;
+  const problem = objectProblem(about);
+  if (problem !== undefined) return problem;
 
   const apiVersion = typeof version === "string" ? version : pinned;
   const isPinned = apiVersion === pinned;
@@ -142,12 +147,17 @@ function subjectOf(object: JsonObject, account: string | undefined): Subject | s
 
 const keyRow = ({ id, stream }: Subject): JsonObject => ({ id: id ?? stream });
 
+/** When and why an object was read. */
+export interface Reading {
+  readonly second: number;
+  readonly rank: 1 | 3;
+  /** Milliseconds since the epoch, by our clock. */
+  readonly readMs: number;
+  readonly apiVersion: string;
+}
+
 /** An object as it was read, at rank 1 (after the events of a second) or 3 (of a listing that began in it). */
-export function readingChange(
-  subject: Subject,
-  object: JsonObject,
-  reading: { second: number; rank: 1 | 3; readMs: number; apiVersion: string },
-): Change {
+export function readingChange(subject: Subject, object: JsonObject, reading: Reading): Change {
   const { second, rank, readMs, apiVersion } = reading;
   const isGone = object["deleted"] === true;
   const row = isGone ? keyRow(subject) : rowOf(object, apiVersion, subject.account);

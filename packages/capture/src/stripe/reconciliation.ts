@@ -1,18 +1,28 @@
 import type { JsonObject } from "@weir/contract";
 import { WeirError } from "@weir/contract";
-import type { CaptureContext } from "../capture.ts";
+import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { changeRecord } from "../capture.ts";
 import type { Clock } from "../web/clock.ts";
 import type { Page, StripeApi } from "./api.ts";
-import { fenceChange, listedSubject, readingChange } from "./change.ts";
+import {
+  type Reading,
+  type Subject,
+  fenceChange,
+  listedSubject,
+  objectProblem,
+  readingChange,
+} from "./change.ts";
 import { type StripeCursor, loadedCursor, savedCursor } from "./cursor.ts";
 import type { StripeSource } from "./declare.ts";
 import { listPath, objectPath } from "./objects.ts";
-import { EventWindow, type Undecided } from "./window.ts";
+import { EventWindow, type Undecided, unreadable } from "./window.ts";
 
 /** Stripe keeps events for 30 days; the hour is for the time that reading the oldest takes. */
 const keptSeconds = 30 * 86_400 - 3600;
-/** Events are read in windows of at most this, so that catching up saves its way and memory is bounded. */
+/**
+ * Events are read in windows, so that catching up saves its way and memory is bounded: of an hour, and while a window fits a
+ * page the next is twice as long. A month without events is 10 requests so, and 720 by the hour.
+ */
 const windowSeconds = 3600;
 /** The most that Stripe gives at once. */
 const pageSize = 100;
@@ -26,6 +36,9 @@ export class Reconciliation {
   /** Stripe's clock minus ours. */
   #aheadMs = 0;
   #cursor: StripeCursor;
+  #windowSeconds = windowSeconds;
+  /** Appended records are covered by the cursor here, but not yet by the saved one. */
+  #isAhead = false;
   #counts = { events: 0, listed: 0, read_again: 0, undecided: 0 };
   /** Types that the key may not list. */
   readonly #skipped = new Set<string>();
@@ -38,8 +51,16 @@ export class Reconciliation {
     this.#cursor = loadedCursor(context.cursor) ?? { through: 0, listed: {} };
   }
 
-  /** Until the signal aborts. */
+  /** Until the signal aborts, or something fails; whatever was appended until then is covered by the cursor. */
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } finally {
+      if (this.#isAhead) await this.#save({});
+    }
+  }
+
+  async #run(): Promise<void> {
     const { signal } = this.#context;
     while (!signal.aborted) {
       await this.#tellTime();
@@ -80,18 +101,25 @@ export class Reconciliation {
     this.#cursor = { ...this.#cursor, through: second, window: undefined };
   }
 
-  async #save(change: Partial<StripeCursor>): Promise<void> {
+  #advance(change: Partial<StripeCursor>): void {
     this.#cursor = { ...this.#cursor, ...change };
+    this.#isAhead = true;
+  }
+
+  async #save(change: Partial<StripeCursor>): Promise<void> {
+    this.#advance(change);
+    this.#isAhead = false;
     await this.#context.saveCursor(savedCursor(this.#cursor));
     this.#report();
   }
 
-  /** Reads the events after `through`, up to an hour of them, and nothing of what is younger than the horizon. */
+  /** Reads the events after `through`, a window of them, and nothing of what is younger than the horizon. */
   async #readWindow(horizon: number): Promise<void> {
     const { source, signal } = this.#context;
     const { through, window: begun } = this.#cursor;
-    const to = begun?.to ?? Math.min(horizon, through + windowSeconds);
+    const to = begun?.to ?? Math.min(horizon, through + this.#windowSeconds);
     const window = new EventWindow(source, this.#spec.apiVersion);
+    let pages = 0;
     for (let from = begun?.after; ;) {
       const page = await this.#api.list(eventsPath(through, to, from), signal);
       if (page === undefined) {
@@ -99,30 +127,34 @@ export class Reconciliation {
         await this.#save({ window: undefined });
         return;
       }
+      pages++;
       const seconds = window.add(page.data);
       const last = lastId(page);
       if (last === undefined) seconds.push(...window.end());
-      for (const { records, undecided } of seconds) {
-        await this.#context.append(records);
+      for (const { records, undecided, last: after } of seconds) {
+        const readings: CapturedRecord[] = [];
+        for (const one of undecided) readings.push(...(await this.#readAgain(one)));
+        // Events and the readings that decide between them go together, so that a place after the one is after the other.
+        await this.#context.append([...records, ...readings]);
         this.#counts.events += records.length;
-        for (const one of undecided) await this.#readAgain(one);
+        this.#advance({ window: { to, after } });
       }
       if (last === undefined) break;
       from = last;
-      const after = seconds.at(-1)?.last;
-      if (after !== undefined) await this.#save({ window: { to, after } });
+      if (seconds.length > 0) await this.#save({});
     }
+    this.#windowSeconds = pages > 1 ? windowSeconds : this.#windowSeconds * 2;
     await this.#save({ through: to, window: undefined });
   }
 
   /** Reads an object as it is now, for a second whose events do not tell its state. */
-  async #readAgain({ subject, second }: Undecided): Promise<void> {
+  async #readAgain({ subject, second }: Undecided): Promise<CapturedRecord[]> {
     const path = subject.id === undefined ? undefined : objectPath(subject.stream, subject.id);
     const object = path === undefined ? undefined : await this.#getAllowed(path, subject.account);
     if (object === undefined) {
       // Its events' own order stands. If the object is gone, the event that says so decides.
       this.#counts.undecided++;
-      return;
+      return [];
     }
     const reading = {
       second,
@@ -130,8 +162,16 @@ export class Reconciliation {
       readMs: this.#clock.now(),
       apiVersion: this.#spec.apiVersion,
     } as const;
-    await this.#context.append([changeRecord(this.#context.source, readingChange(subject, object, reading))]);
     this.#counts.read_again++;
+    return [this.#readingRecord(subject, object, reading)];
+  }
+
+  #readingRecord(subject: Subject | string, object: JsonObject, reading: Reading): CapturedRecord {
+    const { source } = this.#context;
+    const problem = typeof subject === "string" ? subject : objectProblem(object);
+    if (typeof subject === "string" || problem !== undefined)
+      return unreadable(source, object, problem ?? "");
+    return changeRecord(source, readingChange(subject, object, reading));
   }
 
   /** Undefined if there is no such object, or the key may not read it. */
@@ -166,20 +206,15 @@ export class Reconciliation {
         readMs: this.#clock.now(),
         apiVersion: this.#spec.apiVersion,
       } as const;
-      const records = page.data.flatMap((object) => {
-        const subject = listedSubject(object);
-        return typeof subject === "string"
-          ? []
-          : [changeRecord(source, readingChange(subject, object, reading))];
-      });
-      await this.#context.append(records);
-      this.#counts.listed += records.length;
+      const records = page.data.map((object) => this.#readingRecord(listedSubject(object), object, reading));
       after = lastId(page);
+      if (after === undefined) records.push(changeRecord(source, fenceChange(type, at)));
+      await this.#context.append(records);
+      this.#counts.listed += page.data.length;
       if (after === undefined) break;
       await this.#save({ listing: { type, at, after } });
       signal.throwIfAborted();
     }
-    await this.#context.append([changeRecord(source, fenceChange(type, at))]);
     await this.#save({ listing: undefined, listed: { ...this.#cursor.listed, [type]: at } });
   }
 

@@ -84,11 +84,7 @@ export class EventWindow {
   }
 }
 
-function unreadable(source: string, event: JsonObject, why: string): CapturedRecord {
-  return {
-    contract: source,
-    error: "invalid_message",
-    detail: why,
-    bytes: Buffer.from(canonicalJson(event)),
-  };
+/** What Stripe sent and cannot become a change, kept with its content. */
+export function unreadable(source: string, sent: JsonObject, why: string): CapturedRecord {
+  return { contract: source, error: "invalid_message", detail: why, bytes: Buffer.from(canonicalJson(sent)) };
 }
