@@ -13,12 +13,14 @@ export type {
 export { rollup, sessions } from "./builders.ts";
 export { derive } from "./derive-builder.ts";
 export type { KeyMapping } from "./derive-builder.ts";
+export { entity } from "./entity-builder.ts";
 export { identity, person } from "./identity-builder.ts";
 export type { IdFields } from "./identity-builder.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
 export type {
   DeriveSpec,
+  EntitySpec,
   IdentityLink,
   IdentitySpec,
   KeyPart,

@@ -147,7 +147,8 @@ export interface Program {
 export function explainProgram(program: Program): string {
   const out: string[] = [];
   const add = (statement: Statement): void => {
-    out.push(`-- ${statement.name}: ${statement.purpose}\n${statement.sql};\n`);
+    const needs = statement.needs === undefined ? "" : `-- only with rows in ${statement.needs}\n`;
+    out.push(`-- ${statement.name}: ${statement.purpose}\n${needs}${statement.sql};\n`);
   };
   out.push(`-- Program of ${program.project} in ${program.dialect}, one batch\n`);
   for (const contract of program.contracts) {

@@ -1,4 +1,4 @@
-import type { Contract } from "@weir/contract";
+import type { Contract, JSONSchema } from "@weir/contract";
 import type { Measure } from "./measure.ts";
 
 /** Part of a key: a field by its dotted path, or who a record is of. */
@@ -30,6 +30,23 @@ export interface RollupSpec {
   readonly by: readonly KeyPart[];
   readonly windowMs?: number;
   readonly measures: Readonly<Record<string, Measure>>;
+}
+
+/** Things that records tell the state of: one row a thing as it is now, and its history. */
+export interface EntitySpec {
+  readonly kind: "entity";
+  /** A stream of a captured source, `<source>.<stream>`; or contracts. */
+  readonly from: string | readonly Contract[];
+  /** Columns that name a thing. */
+  readonly key: readonly string[];
+  /** Of a stream: the columns that have a type of their own, as effective schemas. The others are in `_extra`. */
+  readonly columns: Readonly<Record<string, JSONSchema>>;
+  /** Of contracts: the field by which states are ordered, in place of the event time. */
+  readonly version?: string;
+  /** Columns that only rise, each with its values from the lowest up. */
+  readonly lattice: Readonly<Record<string, readonly string[]>>;
+  /** A record with this value says that the thing is gone. */
+  readonly deleted?: { readonly field: string; readonly equals: string | number | boolean };
 }
 
 /** A query over other tables, computed anew for the keys whose rows changed. */
@@ -68,7 +85,7 @@ export interface IdentityLink {
   readonly ids: readonly { readonly kind: string; readonly path: string }[];
 }
 
-export type TableSpec = SessionsSpec | RollupSpec | DeriveSpec | IdentitySpec;
+export type TableSpec = SessionsSpec | RollupSpec | EntitySpec | DeriveSpec | IdentitySpec;
 
 /** A source as the compiler sees it: what it may bring. */
 export interface SourceContracts {

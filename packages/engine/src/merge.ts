@@ -1,4 +1,4 @@
-import type { ContractProgram, Program, TableProgram } from "@weir/compile";
+import type { ContractProgram, Program, Statement, TableProgram } from "@weir/compile";
 import { ident } from "@weir/compile";
 import type { Sql } from "./database.ts";
 
@@ -48,10 +48,19 @@ export async function hasChanges(sql: Sql, { inputs, watches = inputs }: TablePr
   return false;
 }
 
+/** Runs statements in their order, less those that need rows which are not there. */
+export async function runStatements(sql: Sql, statements: readonly Statement[]): Promise<void> {
+  for (const { sql: text, needs } of statements) {
+    const isNeeded =
+      needs === undefined || (await sql.rows(`SELECT 1 AS one FROM ${needs} LIMIT 1`)).length > 0;
+    if (isNeeded) await sql.run(text);
+  }
+}
+
 /** Runs a table's merge over `fresh_<contract>` and `changed_<input>` as they are. */
 export async function mergeTable(sql: Sql, table: TableProgram): Promise<void> {
   if (table.events !== undefined) await sql.run(table.events.sql);
-  for (const statement of table.merge) await sql.run(statement.sql);
+  await runStatements(sql, table.merge);
 }
 
 /**

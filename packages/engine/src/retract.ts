@@ -6,7 +6,15 @@ import type { Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
 import type { Superseded } from "./ids/id-index.ts";
 import type { Lake, LakeFile } from "./lake.ts";
-import { contractsOf, forgetChanges, hasChanges, mergeTable, reachedTables, showFresh } from "./merge.ts";
+import {
+  contractsOf,
+  forgetChanges,
+  hasChanges,
+  mergeTable,
+  reachedTables,
+  runStatements,
+  showFresh,
+} from "./merge.ts";
 import type { StagedBatch } from "./stage.ts";
 
 /** A loaded record whose place a record of this batch takes. */
@@ -154,7 +162,7 @@ async function allHistory(
 }
 
 async function recomputeGroups(sql: Sql, table: TableProgram): Promise<void> {
-  for (const statement of table.retract) await sql.run(statement.sql);
+  await runStatements(sql, table.retract);
   if (table.affectedEvents !== undefined) await sql.run(table.affectedEvents.sql);
-  for (const statement of table.merge) await sql.run(statement.sql);
+  await runStatements(sql, table.merge);
 }

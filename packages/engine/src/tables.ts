@@ -77,6 +77,8 @@ async function feedHistory(sql: Sql, lake: Lake, program: Program, table: TableP
         await showFresh(sql, other.contract.name, query);
       }
       await mergeTable(sql, table);
+      // Nobody reads what changed, and of a whole history that is much.
+      await sql.run(table.changed.sql);
       failpoint("engine.open.table_part_fed");
     }
   }

@@ -3,6 +3,8 @@ import type { ContractModel } from "../model.ts";
 import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
 import type { ProjectSpec, TableSpec } from "../table.ts";
 import { deriveProgram } from "./derive.ts";
+import { entityProgram } from "./entity.ts";
+import { entityMacros } from "./entity-fold.ts";
 import { identityProgram } from "./identity.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
@@ -28,7 +30,7 @@ export interface Dialect {
 
 export const duckdb: Dialect = {
   name: "duckdb",
-  setup: measureMacros,
+  setup: [...measureMacros, ...entityMacros],
   contract: (contract, model) => ({
     contract,
     model,
@@ -47,6 +49,8 @@ export const duckdb: Dialect = {
         return sessionsProgram(name, spec, scope);
       case "rollup":
         return rollupProgram(name, spec, scope);
+      case "entity":
+        return entityProgram(name, spec, scope);
       case "derive":
         return deriveProgram(name, spec, scope);
       case "identity":
