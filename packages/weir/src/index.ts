@@ -34,6 +34,7 @@ export {
   count,
   derive,
   distinct,
+  entity,
   first,
   identity,
   last,
@@ -47,6 +48,7 @@ export {
 export type { EngineSettings } from "@weir/engine";
 export type {
   DeriveSpec,
+  EntitySpec,
   IdFields,
   IdentitySpec,
   KeyMapping,
