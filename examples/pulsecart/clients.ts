@@ -34,10 +34,10 @@ function createSenders(url: string, acknowledged: (message: Message) => void) {
   const all = [web, mobile, orders, inventory];
   return {
     send(message: Message): void {
-      if (message.client === "web") web.send(message);
-      else if (message.client === "mobile") mobile.send(message);
-      else if (message.client === "orders") orders.send(message);
-      else inventory.send(message);
+      if (message.client === "orders") orders.send(message);
+      else if (message.client === "inventory") inventory.send(message);
+      else if (message.client === "web") web.send(message);
+      else mobile.send(message);
     },
     pending: (): number => all.reduce((sum, sender) => sum + sender.pending, 0),
     flush: async (): Promise<void> => void (await Promise.all(all.map((sender) => sender.flush()))),

@@ -1,7 +1,7 @@
 /**
  * What PulseCart's records look like. Web and mobile send through Segment's and RudderStack's SDKs, whose envelope gives
  * `message_id`, `timestamp`, `anonymous_id` and `user_id`; the order service sends CloudEvents; the inventory service
- * sends plain NDJSON.
+ * sends plain NDJSON; the bank drops CSV files.
  */
 import { Type, contract, decimal, nullable, timestamp } from "weir";
 
@@ -156,5 +156,24 @@ export const StockMoved = contract("stock_moved", {
     ]),
     /** Units by bin of the warehouse. */
     bins: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: -100_000, maximum: 100_000 }))),
+  }),
+});
+
+export const SettlementLine = contract("settlement_line", {
+  version: "1.0.0",
+  owner: "finance",
+  description: "What the bank paid out for a charge, or (negative) took back for a refund.",
+  id: "line_id",
+  key: "order_id",
+  time: "settled_at",
+  lateness: "30d",
+  fields: Type.Object({
+    line_id: identifier(),
+    settled_at: timestamp(),
+    order_id: Type.Integer({ minimum: 1 }),
+    charge: identifier(),
+    kind: Type.Union([Type.Literal("charge"), Type.Literal("refund")]),
+    amount: decimal({ precision: 12, scale: 2 }),
+    fee: money(),
   }),
 });

@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: starts Weir on PulseCart's project, lets real clients send to it from a process of their own, and shows
- * what becomes of the records. At the end it compares Weir's tables with the clients' own books.
+ * `npm run demo`: starts a store with a real PostgreSQL, and Weir on PulseCart's project; lets real clients send to it from a
+ * process of their own, and shows what becomes of the records. At the end it compares Weir's tables with the clients' own
+ * books and with the store's database.
  */
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +17,7 @@ import type { DemoOptions } from "./demo/options.ts";
 import { Platform } from "./demo/platform.ts";
 import { reconcile } from "./demo/reconcile.ts";
 import { Stopping } from "./demo/stopping.ts";
+import { StorePart } from "./demo/store-part.ts";
 import { nextLines, shown, succeeded, summaryLines } from "./demo/summary.ts";
 import type { Outcome, VerifyReport } from "./demo/summary.ts";
 import { paintFor } from "./demo/text.ts";
@@ -56,26 +58,38 @@ async function main(): Promise<number> {
   }
 }
 
-/** From the start of Weir to its end. */
+/** From the start of the store and of Weir to their end. */
 async function run(options: DemoOptions, dataDir: string, stopping: Stopping): Promise<Outcome> {
   const log = openLog(dataDir);
-  console.log(`Starting Weir on ${shown(project)}/weir.config.ts, with its data in ${shown(dataDir)} ...`);
-  const platform = await Platform.start({ project, dataDir, port: options.port, log });
-  stopping.onSecond(() => platform.kill());
-  const clients = new ClientProcess(clientsOptions(options, platform.url), log);
-  stopping.onSecond(() => clients.kill());
-  stopping.failWith(platform.unexpectedEnd);
-  stopping.failWith(clients.ledger);
+  if (options.store) console.log("Starting the store, with a PostgreSQL server of its own ...");
+  const started = await StorePart.start(options, dataDir, log);
+  const [store, noStore] = typeof started === "string" ? [undefined, started] : [started, undefined];
+  if (noStore !== undefined) console.log(`The store ${noStore}. Everything else goes on without it.`);
   try {
-    if (options.forMs !== undefined) stopping.after(options.forMs);
-    const startedAt = performance.now();
-    const display = displayFor();
-    await watch({ platform, clients, display, stopping, options, dataDir: shown(dataDir) });
-    display.close();
-    return await finish(platform, clients, stopping, startedAt);
+    if (store !== undefined) stopping.failWith(store.unexpectedEnd);
+    console.log(`Starting Weir on ${shown(project)}/weir.config.ts, with its data in ${shown(dataDir)} ...`);
+    const environment = store?.environment ?? {};
+    const platform = await Platform.start({ project, dataDir, port: options.port, environment, log });
+    stopping.onSecond(() => platform.kill());
+    const clients = new ClientProcess(clientsOptions(options, platform.url), log);
+    stopping.onSecond(() => clients.kill());
+    stopping.failWith(platform.unexpectedEnd);
+    stopping.failWith(clients.ledger);
+    store?.open(platform.url);
+    try {
+      if (options.forMs !== undefined) stopping.after(options.forMs);
+      const startedAt = performance.now();
+      const display = displayFor();
+      await watch({ platform, clients, store, display, stopping, options, dataDir: shown(dataDir) });
+      display.close();
+      const outcome = await finish({ platform, clients, store, stopping });
+      return { ...outcome, elapsedMs: performance.now() - startedAt, noStore };
+    } finally {
+      clients.kill();
+      await platform.stop();
+    }
   } finally {
-    clients.kill();
-    await platform.stop();
+    await store?.close();
   }
 }
 
@@ -86,16 +100,17 @@ function clientsOptions({ seed, rate }: DemoOptions, url: string): ClientsOption
   return { url, seed, opensAt, rate, speed, patienceMs };
 }
 
-/** Stops the clients, then lets Weir load, check and be compared. */
-async function finish(
-  platform: Platform,
-  clients: ClientProcess,
-  stopping: Stopping,
-  startedAt: number,
-): Promise<Outcome> {
-  console.log(`\nWeir ran at ${platform.url}. The clients stop and deliver what they still hold ...`);
-  const ledger = await stopping.guard(clients.stop());
-  const elapsedMs = performance.now() - startedAt;
+/** Stops the clients and the store, then lets Weir load, check and be compared. */
+async function finish(parts: {
+  readonly platform: Platform;
+  readonly clients: ClientProcess;
+  readonly store: StorePart | undefined;
+  readonly stopping: Stopping;
+}): Promise<Pick<Outcome, "ledger" | "verify" | "comparisons" | "store">> {
+  const { platform, clients, store, stopping } = parts;
+  const { url } = platform;
+  console.log(`\nWeir ran at ${url}. Clients and store stop and deliver what they still hold ...`);
+  const [ledger, books] = await stopping.guard(Promise.all([clients.stop(), store?.finish(url)]));
   console.log("weir drain: loads everything that was acknowledged ...");
   const drained = await stopping.guard(platform.command("drain", "--timeout", drainTimeout));
   if (drained.code !== 0) {
@@ -104,8 +119,10 @@ async function finish(
   console.log("weir verify: conservation, unique ids, files and their checksums ...");
   const verified = await stopping.guard(platform.command("verify"));
   const verify = JSON.parse(verified.output) as VerifyReport;
-  const comparisons = await stopping.guard(reconcile(new Api(platform.url), ledger));
-  return { elapsedMs, ledger, verify, comparisons };
+  const comparisons = await stopping.guard(reconcile(new Api(url), ledger));
+  const compared =
+    store === undefined || books === undefined ? undefined : await stopping.guard(store.compare(url, books));
+  return { ledger, verify, comparisons, store: compared };
 }
 
 function displayFor(): Display {

@@ -3,16 +3,16 @@
  * and what comes with a store: payments at Stripe, settlement files of the bank, log lines. Started by demo.ts; the server and
  * its folder are gone when this process ends or the demo does, however it ends.
  */
-import { postgresMissing, PostgresServer } from "@weir/testkit/postgres";
+import { postgresMissing } from "@weir/testkit/postgres";
 import { Pool } from "pg";
 import { Random } from "./shop/random.ts";
 import { Business } from "./store/business.ts";
 import { LogLines } from "./store/log-lines.ts";
 import type { FromStore, StoreBooks, StoreOptions, ToStore } from "./store/messages.ts";
 import { fillStore } from "./store/seed.ts";
+import { GuardedServer } from "./store/server.ts";
 import { Settlements } from "./store/settlements.ts";
 import { StripeAccount } from "./store/stripe-account.ts";
-import { guardServer } from "./store/server-guard.ts";
 import { Webhooks } from "./store/webhooks.ts";
 
 const reportEveryMs = 500;
@@ -23,9 +23,9 @@ const tell = (message: FromStore): void => {
   if (process.connected) process.send?.(message);
 };
 
-async function main(options: StoreOptions, server: PostgresServer): Promise<void> {
+async function main(options: StoreOptions, databaseUrl: string): Promise<void> {
   const random = new Random(options.seed);
-  const pool = new Pool({ connectionString: server.url(), max: connections });
+  const pool = new Pool({ connectionString: databaseUrl, max: connections });
   const lines = new LogLines();
   const webhooks = new Webhooks(new Random(options.seed + 1));
   const settlements = new Settlements(options.drops, new Random(options.seed + 2));
@@ -35,7 +35,7 @@ async function main(options: StoreOptions, server: PostgresServer): Promise<void
   settlements.drop();
   stripe.open();
   await business.open(options.ordersPerSecond);
-  console.error(`store: PostgreSQL at ${server.url()}, Stripe at ${stripe.url}`);
+  console.error(`store: PostgreSQL at ${databaseUrl}, Stripe at ${stripe.url}`);
 
   const timers = [
     setInterval(() => tell({ type: "progress", transactions: business.transactions }), reportEveryMs),
@@ -66,14 +66,12 @@ async function main(options: StoreOptions, server: PostgresServer): Promise<void
       void changed.then(close).then((books) => tell({ type: "books", books }), fail);
     }
   });
-  tell({ type: "ready", databaseUrl: server.url(), stripeUrl: stripe.url });
+  tell({ type: "ready", databaseUrl, stripeUrl: stripe.url });
   await business.failed;
 }
 
-const fail = (error: unknown): void => {
-  console.error(error);
-  void end(1);
-};
+const missing = postgresMissing(18);
+const server = missing === undefined ? new GuardedServer() : undefined;
 
 let ending = false;
 async function end(code: number): Promise<void> {
@@ -83,17 +81,22 @@ async function end(code: number): Promise<void> {
   process.exit(code);
 }
 
-let server: PostgresServer | undefined;
-const missing = postgresMissing(18);
-if (missing === undefined) {
+const fail = (error: unknown): void => {
+  console.error(error);
+  void end(1);
+};
+
+if (server === undefined) {
+  tell({ type: "missing", reason: missing ?? "" });
+  process.disconnect?.();
+} else {
   // Without its parent nobody needs it.
   process.on("disconnect", () => void end(0));
+  process.on("SIGTERM", () => void end(0));
   process.on("uncaughtException", fail);
-  server = await PostgresServer.start();
-  guardServer(server.directory);
-  if (!process.connected) await end(0);
-  main(JSON.parse(process.argv[2] ?? "{}") as StoreOptions, server).catch(fail);
-} else {
-  tell({ type: "missing", reason: missing });
-  process.disconnect?.();
+  const options = JSON.parse(process.argv[2] ?? "{}") as StoreOptions;
+  server
+    .start()
+    .then((url) => main(options, url))
+    .catch(fail);
 }

@@ -10,6 +10,16 @@ test("PulseCart's project compiles, and SQL alone can judge every contract", () 
     "rollup views_per_minute",
     "rollup stock_on_hand",
     "rollup order_status",
+    "entity customers",
+    "entity products",
+    "entity stock",
+    "entity orders",
+    "entity order_items",
+    "entity charges",
+    "derive order_charges",
+    "entity payments",
+    "derive order_facts",
+    "rollup log_lines",
   ]);
   expect(program.contracts.map(({ contract, model }) => [contract.name, model.exact])).toEqual(
     [
@@ -19,6 +29,10 @@ test("PulseCart's project compiles, and SQL alone can judge every contract", () 
       "order_placed",
       "order_status_changed",
       "stock_moved",
+      "store",
+      "stripe",
+      "settlement_line",
+      "store_logs",
     ].map((name) => [name, true]),
   );
 });

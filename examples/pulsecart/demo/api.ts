@@ -11,12 +11,22 @@ export interface Counts {
   readonly suppressed: number;
 }
 
+/** What a capture says of its source; which facts it has depends on the connector. */
+export interface CaptureProcess {
+  readonly name: string;
+  readonly role: string;
+  readonly state: string;
+  readonly status?: Readonly<Record<string, Cell>>;
+  readonly lastError?: { readonly code: string };
+}
+
 export interface Status {
   readonly commit: number;
   readonly lag: { readonly records: number; readonly oldestMs: number };
   readonly recordsPerSecond: number;
   readonly counts: readonly Counts[];
   readonly tables: readonly { readonly name: string; readonly rows: number }[];
+  readonly instance: { readonly processes: readonly CaptureProcess[] } | null;
 }
 
 export type Cell = string | number | boolean | null;
@@ -48,8 +58,10 @@ export class Api {
   async #answer(response: Response): Promise<unknown> {
     const value: unknown = await response.json();
     if (response.ok) return value;
-    const { error } = value as { error?: { code: string; message: string } };
-    const text = error === undefined ? `HTTP ${response.status}` : `${error.code}: ${error.message}`;
+    // The engine wraps its errors, the collector, which speaks where the engine does not, gives them as they are.
+    const { error = value } = value as { error?: unknown };
+    const { code = `HTTP ${response.status}`, message = "" } = error as { code?: string; message?: string };
+    const text = `${code}: ${message}`;
     throw new DemoFailure(text, "The log of weir up says more.");
   }
 }

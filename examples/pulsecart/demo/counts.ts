@@ -1,3 +1,4 @@
+import { clients } from "../shop/message.ts";
 import type { Counts, Status } from "./api.ts";
 
 /** Where every acknowledged record is: received = loaded + duplicate + quarantined + in flight. */
@@ -14,16 +15,30 @@ const total = (
   column: "received" | "loaded" | "duplicate" | "quarantined",
 ): number => counts.reduce((sum, row) => sum + row[column], 0);
 
-/** @param acknowledged records that Weir acknowledged to clients; what it has not committed of them is in flight */
-export function balance({ counts }: Status, acknowledged: number): Balance {
-  const committed = total(counts, "received");
-  const received = Math.max(acknowledged, committed);
+/** The sources that clients with SDKs send to, whose acknowledgements the demo counts. */
+const ofClients = ({ counts }: Status): Counts[] =>
+  counts.filter(({ source }) => clients.some((client) => client === source));
+
+/** Records of the clients that Weir has committed, each time it received them. */
+export const committedOfClients = (status: Status): number => total(ofClients(status), "received");
+
+/** Of those, the ones that were there before. */
+export const duplicatesOfClients = (status: Status): number => total(ofClients(status), "duplicate");
+
+/**
+ * Of all sources together.
+ *
+ * @param acknowledged records that Weir acknowledged to clients; what it has not committed of them is in flight
+ */
+export function balance(status: Status, acknowledged: number): Balance {
+  const { counts } = status;
+  const inFlight = Math.max(0, acknowledged - committedOfClients(status));
   return {
-    received,
+    received: total(counts, "received") + inFlight,
     loaded: total(counts, "loaded"),
     duplicate: total(counts, "duplicate"),
     quarantined: total(counts, "quarantined"),
-    inFlight: received - committed,
+    inFlight,
   };
 }
 

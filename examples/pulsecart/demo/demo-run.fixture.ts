@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 export const root = resolve(import.meta.dirname, "../../..");
 
@@ -50,9 +50,20 @@ export class DemoRun {
     });
   }
 
-  /** The processes that run `clients.ts` for this demo. */
-  clients(): number[] {
+  /** The demo's own children: the guard of the platform, the clients and the store. */
+  children(): number[] {
     return childrenOf(Number(readFileSync(join(this.dataDir, "demo.pid"), "utf8")));
+  }
+
+  /** The store's process, its server's, and the folder that the server lies in. */
+  store(): { process: number; server: number; folder: string } {
+    const log = readFileSync(join(this.dataDir, "demo.log"), "utf8");
+    const [, host = ""] = /store: PostgreSQL at \S+\?host=(\S+),/.exec(log) ?? [];
+    const directory = decodeURIComponent(host);
+    const server = Number(readFileSync(join(directory, "data", "postmaster.pid"), "utf8").split("\n")[0]);
+    const isStore = (pid: number): boolean =>
+      readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("store.ts");
+    return { process: this.children().find(isStore) ?? 0, server, folder: dirname(directory) };
   }
 
   /** Ends the demo if it still runs, and removes its data. */

@@ -7,6 +7,7 @@ test("options", () => {
     rate: 1200,
     port: 0,
     keep: false,
+    store: true,
     dataDir: undefined,
     seed: 1,
   });
@@ -16,6 +17,7 @@ test("options", () => {
     keep: true,
     port: 9000,
   });
+  expect(parseOptions(["--no-store"])).toMatchObject({ store: false });
   expect(parseOptions(["--help"])).toBe("");
 });
 

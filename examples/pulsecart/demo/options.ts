@@ -7,6 +7,8 @@ export interface DemoOptions {
   readonly rate: number;
   readonly port: number;
   readonly keep: boolean;
+  /** Whether there is a store on PostgreSQL beside the clients. */
+  readonly store: boolean;
   readonly dataDir: string | undefined;
   readonly seed: number;
 }
@@ -16,11 +18,13 @@ export const usage = `npm run demo -- [options]
   --for <time>        end after this long, such as 20s or 5m (default: until Ctrl-C)
   --rate <n>          records a second, about (default: 1200)
   --port <port>       port to accept records on (default: any free one)
+  --no-store          without the store on PostgreSQL, its payments, files and log lines
   --keep              keep the data, to look at it afterwards
   --data-dir <folder> where the data goes (default: examples/pulsecart/.weir-demo)
   --seed <n>          another seed is another shop (default: 1)
 
-The exit code is 0 only if weir verify passes and the tables hold exactly what the clients sent.`;
+The exit code is 0 only if weir verify passes and the tables hold exactly what the clients sent and what the
+store's own database says.`;
 
 /** @returns the options, or what is wrong with the arguments as a string */
 export function parseOptions(args: readonly string[]): DemoOptions | string {
@@ -33,6 +37,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | string {
         rate: { type: "string", default: "1200" },
         port: { type: "string", default: "0" },
         keep: { type: "boolean", default: false },
+        "no-store": { type: "boolean", default: false },
         "data-dir": { type: "string" },
         seed: { type: "string", default: "1" },
         help: { type: "boolean", short: "h", default: false },
@@ -50,7 +55,15 @@ export function parseOptions(args: readonly string[]): DemoOptions | string {
   if (rate === undefined) return "--rate must be a whole number from 1 to 20000.";
   if (port === undefined) return "--port must be a whole number from 0 to 65535.";
   if (seed === undefined) return "--seed must be a whole number from 0 to 4294967295.";
-  return { forMs, rate, port, keep: values.keep, dataDir: values["data-dir"], seed };
+  return {
+    forMs,
+    rate,
+    port,
+    keep: values.keep,
+    store: !values["no-store"],
+    dataDir: values["data-dir"],
+    seed,
+  };
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };

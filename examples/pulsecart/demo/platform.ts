@@ -13,6 +13,8 @@ export interface PlatformOptions {
   readonly project: string;
   readonly dataDir: string;
   readonly port: number;
+  /** What the project file finds in the environment. */
+  readonly environment: Readonly<Record<string, string>>;
   /** File descriptor of the log. */
   readonly log: number;
 }
@@ -42,7 +44,7 @@ export class Platform {
 
   /** Resolves once records are accepted and queries answered. @throws DemoFailure when it ends before */
   static async start(options: PlatformOptions): Promise<Platform> {
-    const { project, dataDir, port, log } = options;
+    const { project, dataDir, port, environment, log } = options;
     const args = [
       "up",
       "-p",
@@ -57,6 +59,7 @@ export class Platform {
     ];
     const child = fork(guard, [weirCommand, ...args], {
       detached: true,
+      env: { ...process.env, ...environment },
       execArgv: [],
       stdio: ["ignore", "pipe", log, "ipc"],
     });
@@ -74,14 +77,14 @@ export class Platform {
 
   /** Runs a `weir` command on the platform's data. */
   async command(name: string, ...args: string[]): Promise<{ code: number; output: string }> {
-    const { project, dataDir, log } = this.#options;
+    const { project, dataDir, environment, log } = this.#options;
     const child = spawn(
       process.execPath,
       [weirCommand, name, "-p", project, "-d", dataDir, "--json", ...args],
-      { detached: true, stdio: ["ignore", "pipe", log] },
+      { detached: true, env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", log] },
     );
     let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output += text));
     const [code] = (await once(child, "close")) as [number | null];
     return { code: code ?? 1, output };
   }

@@ -1,12 +1,13 @@
 import type { ClientLedger } from "../clients/ledger.ts";
-import { contractNames, poisonReasons } from "../shop/message.ts";
+import { clients, contractNames, poisonReasons } from "../shop/message.ts";
 import type { Api, Cell, Status } from "./api.ts";
-import { balance } from "./counts.ts";
+import { committedOfClients, duplicatesOfClients } from "./counts.ts";
 import { money, number } from "./text.ts";
 
 export interface Comparison {
   readonly what: string;
-  readonly clients: string;
+  /** What clients, or the store, say. */
+  readonly theirs: string;
   readonly weir: string;
   readonly equal: boolean;
 }
@@ -23,11 +24,11 @@ export async function reconcile(api: Api, ledger: ClientLedger): Promise<Compari
   ];
 }
 
-const same = (what: string, clients: number | bigint, weir: number | bigint): Comparison => ({
+export const same = (what: string, theirs: number | bigint, weir: number | bigint): Comparison => ({
   what,
-  clients: number(clients),
+  theirs: number(theirs),
   weir: number(weir),
-  equal: BigInt(clients) === BigInt(weir),
+  equal: BigInt(theirs) === BigInt(weir),
 });
 
 const asNumber = (cell: Cell | undefined): number => Number(cell ?? 0);
@@ -46,7 +47,7 @@ async function recordChecks(api: Api, { contracts }: ClientLedger): Promise<Comp
     const { records, ids: sent } = contracts[name];
     checks.push({
       what: name,
-      clients: number(records),
+      theirs: number(records),
       weir: number(asNumber(rows)) + (ids === sent ? "" : ", other ids"),
       equal: records === Number(rows) && records === Number(distinct) && ids === sent,
     });
@@ -74,7 +75,7 @@ async function tableChecks(api: Api, { contracts, visits, revenue }: ClientLedge
       const amount = `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`;
       return {
         what: `revenue ${currency}`,
-        clients: money(amount),
+        theirs: money(amount),
         weir: money(String(theirAmount ?? "0.00")),
         equal: theirAmount === amount && asNumber(theirOrders) === orders && asNumber(theirUnits) === units,
       };
@@ -92,7 +93,7 @@ async function stockCheck(api: Api, { stock }: ClientLedger): Promise<Comparison
   const more = different.length === 0 ? "" : `, ${different.length} places differ`;
   return {
     what: `units in ${places.size} places`,
-    clients: number(sum(Object.values(stock))),
+    theirs: number(sum(Object.values(stock))),
     weir: number(sum(found.values())) + more,
     equal: different.length === 0,
   };
@@ -107,14 +108,16 @@ async function wireChecks(
   { contracts, wire }: ClientLedger,
   status: Status,
 ): Promise<Comparison[]> {
-  const rows = await api.query("SELECT reason, count(*)::BIGINT FROM quarantine GROUP BY reason");
+  const sources = clients.map((client) => `'${client}'`).join(", ");
+  const rows = await api.query(
+    `SELECT reason, count(*)::BIGINT FROM quarantine WHERE source IN (${sources}) GROUP BY reason`,
+  );
   const quarantined = new Map(rows.map(([reason, count]) => [String(reason), asNumber(count)]));
-  const { received, duplicate } = balance(status, 0);
-  const within = (what: string, clients: number, weir: number): Comparison => ({
+  const within = (what: string, theirs: number, weir: number): Comparison => ({
     what,
-    clients: wire.unknown === 0 ? number(clients) : `${number(clients)} to ${number(clients + wire.unknown)}`,
+    theirs: wire.unknown === 0 ? number(theirs) : `${number(theirs)} to ${number(theirs + wire.unknown)}`,
     weir: number(weir),
-    equal: weir >= clients && weir <= clients + wire.unknown,
+    equal: weir >= theirs && weir <= theirs + wire.unknown,
   });
   const poison = poisonReasons.map((reason) =>
     within(`quarantined: ${reason}`, wire.poison[reason], quarantined.get(reason) ?? 0),
@@ -123,8 +126,8 @@ async function wireChecks(
   const poisoned = Object.values(wire.poison).reduce((sum, count) => sum + count, 0);
   const distinct = Object.values(contracts).reduce((sum, { records }) => sum + records, 0);
   return [
-    within("received, with copies", wire.sound + poisoned, received),
-    within("duplicates", wire.sound - distinct, duplicate),
+    within("received, with copies", wire.sound + poisoned, committedOfClients(status)),
+    within("duplicates", wire.sound - distinct, duplicatesOfClients(status)),
     ...poison,
     ...others.map((reason) => same(`quarantined: ${reason}`, 0, quarantined.get(reason) ?? 0)),
   ];

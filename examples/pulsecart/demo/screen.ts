@@ -11,6 +11,8 @@ export interface Frame {
   readonly elapsedMs: number;
   readonly forMs: number | undefined;
   readonly clients: ClientProgress;
+  /** Of the store so far; undefined where there is none. */
+  readonly transactions: number | undefined;
   /** Records that Weir acknowledged a second, of late. */
   readonly perSecond: number;
   /** How long ago the oldest record that is not in the tables yet was acknowledged. */
@@ -47,18 +49,39 @@ export function drawFrame(
 
 type Sections = readonly (readonly string[])[];
 
-/** As many rows of every section as fit, given out in turn. */
-function fill(view: View, paint: Paint, place: (sections: Sections) => string[], room: number): string[] {
-  const sections = [revenueSection, visitSection, stockSection, quarantineSection];
+/** A part of the screen; `most` rows of it are worth showing. */
+interface Section {
+  readonly most: number;
+  draw(view: View, paint: Paint, limit: number): string[];
+}
+
+/** Where there is no room for all, the first are shown. */
+const sections: readonly Section[] = [
+  { most: 12, draw: countSection },
+  { most: 4, draw: captureSection },
+  { most: viewRows, draw: orderSection },
+  { most: viewRows, draw: revenueSection },
+  { most: viewRows, draw: visitSection },
+  { most: viewRows, draw: quarantineSection },
+  { most: viewRows, draw: stockSection },
+];
+
+/** As many rows of every section as fit, given out in turn; none of a section is not even its title. */
+function fill(view: View, paint: Paint, place: (drawn: Sections) => string[], room: number): string[] {
   const rows = sections.map(() => 0);
   const draw = (): string[] =>
-    place([countSection(view, paint), ...sections.map((section, i) => section(view, paint, rows[i] ?? 0))]);
+    place(
+      sections.flatMap((section, i) => {
+        const limit = rows[i] ?? 0;
+        return limit === 0 ? [] : [section.draw(view, paint, limit)];
+      }),
+    );
   let growing = [...sections.keys()];
   while (growing.length > 0) {
     growing = growing.filter((i) => {
       const now = rows[i] ?? 0;
       rows[i] = now + 1;
-      const fits = now < viewRows && draw().length <= room;
+      const fits = now < (sections[i]?.most ?? 0) && draw().length <= room;
       if (!fits) rows[i] = now;
       return fits;
     });
@@ -86,9 +109,10 @@ function header(frame: Frame, paint: Paint): string[] {
     `${number(inFlight)} in flight`,
   ].join(" + ");
   const { commit } = view.status;
+  const store = frame.transactions === undefined ? "" : `   store ${number(frame.transactions)} transactions`;
   lines.push(
     `${paint.bold(number(received))} received = ${sum}`,
-    `${paint.bold(number(Math.round(frame.perSecond)))} records/s   lag ${(frame.lagMs / 1000).toFixed(1)} s   commit ${number(commit)}` +
+    `${paint.bold(number(Math.round(frame.perSecond)))} records/s   lag ${(frame.lagMs / 1000).toFixed(1)} s   commit ${number(commit)}${store}` +
       (frame.problem === undefined ? "" : `   ${paint.red(frame.problem)}`),
   );
   return lines;
@@ -102,16 +126,58 @@ function footer({ dataDir }: Frame, paint: Paint): string[] {
   ];
 }
 
-function countSection({ status }: View, paint: Paint): string[] {
-  const rows = countsByContract(status).map(({ contract, received, loaded, duplicate, quarantined }) => [
-    contract,
-    number(received),
-    number(loaded),
-    number(duplicate),
-    quarantined === 0 ? "0" : paint.yellow(number(quarantined)),
-  ]);
+function countSection({ status }: View, paint: Paint, limit: number): string[] {
+  const rows = countsByContract(status)
+    .slice(0, limit)
+    .map(({ contract, received, loaded, duplicate, quarantined }) => [
+      contract,
+      number(received),
+      number(loaded),
+      number(duplicate),
+      quarantined === 0 ? "0" : paint.yellow(number(quarantined)),
+    ]);
   const names = ["received", "loaded", "duplicate", "quarantined"];
   return columns([title("CONTRACTS"), ...names], rows, paint, names);
+}
+
+/** What the captures say of their sources: how far they have read, and how far they are behind. */
+function captureSection({ status }: View, paint: Paint, limit: number): string[] {
+  const captures = (status.instance?.processes ?? []).filter(({ role }) => role === "capture");
+  const rows = captures.slice(0, limit).map(({ name, state, status: facts = {}, lastError }) => {
+    const trouble = lastError === undefined ? state : `${state}, ${lastError.code}`;
+    const source = name.replace(/^capture-/, "");
+    return [source, state === "ready" ? captureText(facts) : paint.yellow(printable(trouble))];
+  });
+  return columns(["CAPTURES", ""], rows, paint);
+}
+
+/** In few words; the names of the facts are the connectors'. */
+function captureText(facts: Readonly<Record<string, Cell>>): string {
+  const count = (name: string): string => number(Number(facts[name] ?? 0));
+  if ("rowsRead" in facts) {
+    const left = Number(facts["tablesToRead"] ?? 0);
+    const reading = left > 0 ? `, ${left} of ${count("tables")} tables to read` : "";
+    return `${count("rowsRead")} rows, ${count("changes")} changes${reading}; ${count("lagBytes")} B behind`;
+  }
+  if ("events" in facts) {
+    return `${count("listed")} listed, ${count("events")} events; ${count("lag_s")} s behind`;
+  }
+  if ("files_read" in facts) return `${count("files_read")} files, ${count("rows")} rows`;
+  return "";
+}
+
+function orderSection({ orders }: View, paint: Paint, limit: number): string[] {
+  const rows = orders
+    .slice(0, limit)
+    .map(([order, status, tier, units, ...amounts]) => [
+      textOf(order),
+      textOf(status),
+      textOf(tier),
+      textOf(units),
+      ...amounts.map((amount) => money(textOf(amount ?? "0.00"))),
+    ]);
+  const names = ["units", "total", "charged", "settled"];
+  return columns([title("NEWEST ORDERS"), "status", "tier", ...names], rows, paint, names);
 }
 
 /** Titles are as wide as the widest contract, so that the columns stand still while names come and go. */

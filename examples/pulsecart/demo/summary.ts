@@ -1,6 +1,8 @@
 import { relative } from "node:path";
 import type { ClientLedger } from "../clients/ledger.ts";
+import type { StoreBooks } from "../store/messages.ts";
 import type { Comparison } from "./reconcile.ts";
+import type { StoreOutcome } from "./store-part.ts";
 import { columns, number } from "./text.ts";
 import type { Paint } from "./text.ts";
 
@@ -16,14 +18,16 @@ export interface Outcome {
   readonly ledger: ClientLedger;
   readonly verify: VerifyReport;
   readonly comparisons: readonly Comparison[];
+  /** Undefined where there was no store, for the reason `noStore`. */
+  readonly store: StoreOutcome | undefined;
+  readonly noStore: string | undefined;
 }
 
-export const succeeded = ({ verify, comparisons }: Outcome): boolean =>
-  verify.ok && comparisons.every(({ equal }) => equal);
+export const succeeded = ({ verify, comparisons, store }: Outcome): boolean =>
+  verify.ok && [...comparisons, ...(store?.comparisons ?? [])].every(({ equal }) => equal);
 
 export function summaryLines(outcome: Outcome, paint: Paint): string[] {
-  const { elapsedMs, ledger, verify, comparisons } = outcome;
-  const mark = (ok: boolean): string => (ok ? paint.green("ok") : paint.red("DIFFERS"));
+  const { elapsedMs, ledger, verify, comparisons, store, noStore } = outcome;
   const failed = verify.checks.filter(({ ok }) => !ok);
   const { requests, repliesLost } = ledger.wire;
   const seconds = (elapsedMs / 1000).toFixed(1);
@@ -31,21 +35,38 @@ export function summaryLines(outcome: Outcome, paint: Paint): string[] {
     "",
     paint.bold("What the clients say they sent, and what Weir has"),
     "",
-    ...columns(
-      ["", "clients", "Weir", ""],
-      comparisons.map(({ what, clients, weir, equal }) => [what, clients, weir, mark(equal)]),
-      paint,
-      ["clients", "Weir"],
-    ),
+    ...comparisonLines("clients", comparisons, paint),
+    "",
+    paint.bold("What the store's own database says, and what Weir has"),
+    "",
+    ...(store === undefined
+      ? [paint.yellow(`skipped: the store ${noStore ?? "did not run"}`)]
+      : comparisonLines("store", store.comparisons, paint)),
     "",
     `weir verify: ${verify.ok ? paint.green("ok") : paint.red("FAILED")}, ${verify.checks.length} checks at commit ${number(verify.commit)}`,
     ...failed.map(({ name, detail }) => paint.red(`  ${name}: ${detail}`)),
     `${seconds} s, ${number(requests)} requests accepted; the network lost the replies of ${number(repliesLost)}, which were sent again`,
+    ...(store === undefined ? [] : [bookLine(store.books)]),
     "",
     succeeded(outcome)
       ? paint.green(paint.bold("Everything adds up: to the record, the cent and the unit."))
       : paint.red(paint.bold("It does not add up.")),
   ];
+}
+
+function comparisonLines(whose: string, comparisons: readonly Comparison[], paint: Paint): string[] {
+  const mark = (ok: boolean): string => (ok ? paint.green("ok") : paint.red("DIFFERS"));
+  return columns(
+    ["", whose, "Weir", ""],
+    comparisons.map(({ what, theirs, weir, equal }) => [what, theirs, weir, mark(equal)]),
+    paint,
+    [whose, "Weir"],
+  );
+}
+
+function bookLine({ transactions, webhooks, settlements }: StoreBooks): string {
+  const { events, twice, never } = webhooks;
+  return `${number(transactions)} transactions of the store; ${number(events)} Stripe events, ${number(twice)} called twice and ${number(never)} never; ${number(settlements.files)} files of the bank`;
 }
 
 /** Where to look next. */
@@ -70,6 +91,8 @@ export function nextLines(options: {
     "",
     `${weir("query")} "SELECT * FROM visits ORDER BY records DESC LIMIT 5"`,
     `${weir("query")} "SELECT window_start, currency, orders, revenue FROM revenue_per_minute ORDER BY ALL LIMIT 9"`,
+    `${weir("query")} "SELECT * FROM order_facts ORDER BY order_id DESC LIMIT 5"`,
+    `${weir("query")} "SELECT sku, price, valid_from, valid_to FROM products_history WHERE sku = 'BAG-100'"`,
     `${weir("query")} "SELECT reason, count(*) FROM quarantine GROUP BY ALL"`,
     `${weir("quarantine list")} --limit 5`,
     weir("plan"),

@@ -7,6 +7,7 @@ export interface View {
   readonly revenue: readonly (readonly Cell[])[];
   readonly stock: readonly (readonly Cell[])[];
   readonly quarantine: readonly (readonly Cell[])[];
+  readonly orders: readonly (readonly Cell[])[];
 }
 
 export const viewRows = 8;
@@ -24,16 +25,19 @@ export const queries = {
       arg_max(coalesce(violations->0->>'message', detail, ''), received_at),
       arg_max(coalesce(text, base64), received_at)
     FROM quarantine GROUP BY reason ORDER BY count(*) DESC, reason LIMIT ${viewRows}`,
+  orders: `SELECT order_id, status, tier, units, total, charged, settled
+    FROM order_facts ORDER BY order_id DESC LIMIT ${viewRows}`,
 } as const;
 
 /** Everything of one refresh. @throws DemoFailure when the engine does not answer */
 export async function readView(api: Api): Promise<View> {
-  const [status, visits, revenue, stock, quarantine] = await Promise.all([
+  const [status, visits, revenue, stock, quarantine, orders] = await Promise.all([
     api.status(),
     api.query(queries.visits),
     api.query(queries.revenue),
     api.query(queries.stock),
     api.query(queries.quarantine),
+    api.query(queries.orders),
   ]);
-  return { status, visits, revenue, stock, quarantine };
+  return { status, visits, revenue, stock, quarantine, orders };
 }

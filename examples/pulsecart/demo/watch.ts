@@ -1,10 +1,11 @@
 import { Api } from "./api.ts";
 import type { ClientProcess } from "./client-process.ts";
-import { balance } from "./counts.ts";
+import { committedOfClients } from "./counts.ts";
 import type { Display } from "./display.ts";
 import type { DemoOptions } from "./options.ts";
 import type { Platform } from "./platform.ts";
 import type { Stopping } from "./stopping.ts";
+import type { StorePart } from "./store-part.ts";
 import { readView } from "./view.ts";
 import type { View } from "./view.ts";
 
@@ -19,12 +20,13 @@ const keptFrames = 240;
 export async function watch(parts: {
   readonly platform: Platform;
   readonly clients: ClientProcess;
+  readonly store: StorePart | undefined;
   readonly display: Display;
   readonly stopping: Stopping;
   readonly options: DemoOptions;
   readonly dataDir: string;
 }): Promise<void> {
-  const { platform, clients, display, stopping, options, dataDir } = parts;
+  const { platform, clients, store, display, stopping, options, dataDir } = parts;
   const api = new Api(platform.url);
   const startedAt = performance.now();
   const acknowledged = new Acknowledged();
@@ -38,7 +40,7 @@ export async function watch(parts: {
     readAt = performance.now();
     try {
       view = await readView(api);
-      lagMs = acknowledged.lagMs(balance(view.status, 0).received, performance.now());
+      lagMs = acknowledged.lagMs(committedOfClients(view.status), performance.now());
       problem = undefined;
     } catch (error) {
       problem = (error as Error).message;
@@ -56,6 +58,7 @@ export async function watch(parts: {
       elapsedMs,
       forMs: options.forMs,
       clients: progress,
+      transactions: store?.transactions,
       perSecond: acknowledged.perSecond,
       lagMs,
       view,

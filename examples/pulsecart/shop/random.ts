@@ -33,7 +33,7 @@ export class Random {
     return -Math.log(1 - this.next()) * mean;
   }
 
-  pick<T>(options: readonly [T, ...T[]]): T {
+  pick<const T>(options: readonly [T, ...T[]]): T {
     return options[Math.floor(this.next() * options.length)] ?? options[0];
   }
 

@@ -4,6 +4,7 @@ import { validator } from "weir";
 import type { Contract } from "weir";
 import * as contracts from "../contracts.ts";
 import { Shop } from "./shop.ts";
+import { contractNames } from "./message.ts";
 import type { Message } from "./message.ts";
 import { hour, minute } from "./world.ts";
 
@@ -79,7 +80,9 @@ describe("the simulated shop", () => {
 
   test("a sound message fits its contract; one that breaks it does not", () => {
     const judges = new Map(
-      Object.values(contracts).map((contract: Contract) => [contract.name, validator(contract)]),
+      Object.values(contracts)
+        .filter(({ name }) => contractNames.some((sent) => sent === name))
+        .map((contract: Contract) => [contract.name, validator(contract)]),
     );
     const seen = new Set<string>();
     for (const message of distinct(messagesOf(new Shop(options)))) {
