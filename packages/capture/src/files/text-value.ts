@@ -75,7 +75,7 @@ function plainNumber(cell: string, decimal: "." | ","): string {
   const text = cell.trim();
   const grouping = decimal === "." ? "," : ".";
   if (decimal === "." && !text.includes(grouping)) return text;
-  if (!/^[+-]?(\d{1,3}([.,]\d{3})*|\d+)([.,]\d*)?$/.test(text)) return text;
+  if (!/^[+-]?(\d{1,3}([.,]\d{3})*|\d*)([.,]\d*)?$/.test(text)) return text;
   const [whole = "", fraction, ...more] = text.split(decimal);
   if (more.length > 0 || fraction?.includes(grouping) === true) return text;
   if (whole.includes(grouping) && !/^[+-]?\d{1,3}([.,]\d{3})+$/.test(whole)) return text;

@@ -128,7 +128,7 @@ export function clockOf(units: bigint, unit: TimeUnit): string {
 /** The double of the shortest decimal that is this 32-bit float: 0.1, where its exact value is 0.10000000149011612. */
 export function shortestFloat(value: number): number {
   if (!Number.isFinite(value)) return value;
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return short;
   }
