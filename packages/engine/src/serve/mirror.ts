@@ -126,12 +126,12 @@ export class Mirror {
     const commit = await this.#options.snapshots.run(
       { timeoutMs: readTimeoutMs, reads: "" },
       async (sql, now) => {
-        await this.#put(store, await sql.stream(this.#rowsSql(isFirst)));
+        await this.#put(store, await sql.stream(this.#rowsSql(isFirst)), isFirst);
         if (!isFirst) await this.#remove(store, await sql.stream(this.#goneSql()));
         return now;
       },
     );
-    store.publish();
+    this.#publish(store);
     this.#seen.advance(commit);
     await store.clean(turn);
   }
@@ -158,11 +158,12 @@ export class Mirror {
     return this.#shape.program?.stamped ?? "";
   }
 
-  async #put(store: RowStore, result: DuckDBResult): Promise<void> {
+  /** @param atOnce while nobody reads: what is put and not published takes 100 bytes of memory a row */
+  async #put(store: RowStore, result: DuckDBResult, atOnce: boolean): Promise<void> {
     const { key, order } = this.#shape;
     const keyCount = key.length;
     const isSorted = order !== key;
-    await this.#eachRow(result, (text) => {
+    const put = (text: (column: number) => string | null): void => {
       const values = valuesOf(key, text, 0);
       const sorted = isSorted ? valuesOf(order, text, keyCount) : values;
       const row = text(keyCount + (isSorted ? order.length : 0)) ?? "null";
@@ -172,7 +173,20 @@ export class Mirror {
         order: isSorted ? keyText(sorted) : "",
         row,
       });
+    };
+    await this.#eachRow(result, put, () => {
+      if (atOnce) this.#publish(store);
     });
+  }
+
+  #publish(store: RowStore): void {
+    store.publish();
+    if (this.#options.hasRoom()) return;
+    throw new WeirError(
+      "lookup_memory_full",
+      `With ${this.#shape.name}, the index of looked up tables takes more memory than it may.`,
+      { where: this.#shape.name },
+    );
   }
 
   #remove(store: RowStore, result: DuckDBResult): Promise<void> {
@@ -182,6 +196,7 @@ export class Mirror {
   async #eachRow(
     result: DuckDBResult,
     take: (text: (column: number) => string | null) => void,
+    afterChunk: () => void = () => undefined,
   ): Promise<void> {
     for await (const chunk of result) {
       const vectors = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i));
@@ -190,13 +205,7 @@ export class Mirror {
         if (row % rowsAtOnce === rowsAtOnce - 1) await turn();
       }
       if (this.#stop.signal.aborted) throw new Error("closed");
-      if (!this.#options.hasRoom()) {
-        throw new WeirError(
-          "lookup_memory_full",
-          `With ${this.#shape.name}, the index of looked up tables takes more memory than it may.`,
-          { where: this.#shape.name },
-        );
-      }
+      afterChunk();
     }
   }
 }

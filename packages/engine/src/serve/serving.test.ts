@@ -1,9 +1,10 @@
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { parsePosition, positionText } from "../changes/position.ts";
 import type { ChangePosition } from "../changes/position.ts";
 import { Harness } from "../harness.fixture.ts";
 import type { Engine } from "../engine.ts";
+import type { LookupResult } from "./serving.ts";
 import { keyOf, keysOf, mirrored, paid, parsed, program, queried, tables } from "./serving.fixture.ts";
 import type { Payment, Row } from "./serving.fixture.ts";
 
@@ -116,4 +117,111 @@ test("whatever comes, lookups and followers have what queries give", { timeout }
     }),
     { numRuns: 3, endOnFailure: process.env["SHRINK"] === undefined },
   );
+});
+
+test("while batches are committed, every reply is of the one commit that it names, and none goes back", async () => {
+  const harness = new Harness();
+  onTestFinished(() => harness.end());
+  await harness.open(program);
+  const people = Array.from({ length: 40 }, (_, i) => `person-${i}`);
+  const batch = (round: number): Payment[] =>
+    people.map((who, i) => ({ id: `${round}-${i}`, minute: round, who, store: 1 + (round % 3) }));
+  await harness.load(batch(0).map(paid));
+  await mirrored(harness.engine);
+  const rounds = 25;
+  const over = new AbortController();
+  const mixed: number[] = [];
+  // What each form gives of all rows; sums of `n` are the number of records.
+  const forms: (() => Promise<LookupResult>)[] = [
+    () => harness.engine.lookup("customers", { key: people }),
+    () => harness.engine.lookup("everything", {}),
+    () => harness.engine.lookup("per_minute", { from: "2026-01-01", limit: 10_000 }),
+    () => harness.engine.lookup("visits", { from: "2026-01-01", limit: 10_000 }),
+  ];
+  const replies = await Promise.all([
+    ...forms.map(async (form) => {
+      const seen: { commit: number; n: number }[] = [];
+      while (!over.signal.aborted) {
+        const { commit, rows } = await form();
+        seen.push({ commit, n: parsed(rows).reduce((sum, row) => sum + Number(row["n"]), 0) });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return seen;
+    }),
+    (async () => {
+      // By mirror and by table in turn: the commits of one table's replies, whatever the form.
+      for (let i = 0; !over.signal.aborted; i++) {
+        const given = i % 2 === 0 ? { from: "2026-01-01", limit: i + 1 } : { prefix: { who: "person-3" } };
+        mixed.push((await harness.engine.lookup("per_minute", given)).commit);
+      }
+      return [];
+    })(),
+    (async () => {
+      for (let round = 1; round <= rounds; round++) await harness.load(batch(round).map(paid));
+      over.abort();
+      return [];
+    })(),
+  ]);
+  const counts = await harness.rows(
+    `SELECT "commit"::INTEGER, sum(sum(loaded)) OVER (ORDER BY "commit")::INTEGER FROM weir.commit_counts GROUP BY "commit"`,
+  );
+  const loaded = new Map(counts as [number, number][]);
+  for (const seen of replies) {
+    for (const { commit, n } of seen) expect({ commit, n }).toEqual({ commit, n: loaded.get(commit) });
+    const commits = seen.map(({ commit }) => commit);
+    expect(commits).toEqual(commits.toSorted((a, b) => a - b));
+  }
+  expect(mixed).toEqual(mixed.toSorted((a, b) => a - b));
+  expect(new Set(replies.flat().map(({ commit }) => commit)).size).toBeGreaterThan(5);
+});
+
+test("a prefix and the whole table agree while a mirror begins", async () => {
+  const harness = new Harness();
+  onTestFinished(() => harness.end());
+  await harness.open(program);
+  await harness.load(
+    Array.from({ length: 500 }, (_, i) => paid({ id: `${i}`, minute: i, who: `p${i % 7}` })),
+  );
+  const commits: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    const { commit, rows } = await harness.engine.lookup("per_minute", { prefix: { who: "p3" }, limit: 100 });
+    expect(rows).toHaveLength(71);
+    commits.push(commit);
+  }
+  expect(commits).toEqual(commits.toSorted((a, b) => a - b));
+});
+
+test("an index that would take more memory than it may: the table answers itself", async () => {
+  const harness = new Harness({ settings: { lookupMemory: 100_000 } });
+  onTestFinished(() => harness.end());
+  await harness.open(program);
+  await harness.load(Array.from({ length: 200 }, (_, i) => paid({ id: `${i}`, minute: i, who: `p${i}` })));
+  const look = async (): Promise<Row[]> =>
+    parsed((await harness.engine.lookup("customers", { key: ["p7"], select: ["who", "n"] })).rows);
+  expect(await look()).toEqual([{ who: "p7", n: "1" }]);
+  let lookups = (await harness.engine.status()).lookups;
+  while (lookups[0]?.state === "building") lookups = (await harness.engine.status()).lookups;
+  expect(lookups).toMatchObject([{ table: "customers", state: "off", memoryBytes: 0, fileBytes: 0 }]);
+  expect(lookups[0]?.reason).toContain("more memory than it may");
+  await harness.load([paid({ id: "new", minute: 7, who: "p7" })]);
+  expect(await look()).toEqual([{ who: "p7", n: "2" }]);
+});
+
+test("changes that are not kept any more", async () => {
+  const harness = new Harness({ internals: { changesKeptMs: 0, upkeepEveryMs: 0 } });
+  onTestFinished(() => harness.end());
+  await harness.open(program);
+  await harness.load([paid({ id: "1", minute: 0, who: "ann" }), paid({ id: "2", minute: 9, who: "ann" })]);
+  const { changes, next } = await harness.engine.changes("visits", { commit: 0 }, 10);
+  expect(changes).toHaveLength(1);
+  expect((await harness.engine.changes("visits", next, 10)).changes).toEqual([]);
+  await harness.load([paid({ id: "3", minute: -9, who: "ann" })]);
+  // Upkeep, which forgets, comes with the first batch of a start.
+  await harness.open(program);
+  await harness.load([paid({ id: "4", minute: 500, who: "bob" })]);
+  await harness.load([paid({ id: "5", minute: 500, who: "bob" })]);
+  await expect(harness.engine.changes("visits", next, 10)).rejects.toThrow(
+    expect.objectContaining({ code: "changes_gone", message: expect.stringContaining("not kept") as string }),
+  );
+  expect((await harness.engine.changes("visits", { commit: 0 }, 10)).changes).toHaveLength(2);
 });
