@@ -32,9 +32,16 @@ export function createSalesforceCapture(spec: SalesforceSource, options: Salesfo
   return {
     check: () => check(spec, connect(() => {}).client),
     run: async (context) => {
-      const { quota, client } = connect((state, why) => tellQuota(context, state, why));
+      let report = (): void => {};
+      const { quota, client } = connect((state, why) => {
+        tellQuota(context, state, why);
+        // A source that stops is not heard of again for a while.
+        report();
+      });
       try {
-        await run({ spec, clock, stateDir, context, quota, client });
+        await run({ spec, clock, stateDir, context, quota, client }, (how) => {
+          report = how;
+        });
       } catch (error) {
         // Stopping ends requests under way; nothing of them was appended.
         if (!context.signal.aborted) throw error;
@@ -59,7 +66,10 @@ interface Running {
   readonly client: SalesforceClient;
 }
 
-async function run({ spec, clock, stateDir, context, quota, client }: Running): Promise<void> {
+async function run(
+  { spec, clock, stateDir, context, quota, client }: Running,
+  onReporter: (report: () => void) => void,
+): Promise<void> {
   const { signal } = context;
   const saved = loadedCursor(context.cursor);
   quota.load(saved.usage);
@@ -72,12 +82,14 @@ async function run({ spec, clock, stateDir, context, quota, client }: Running): 
     save: async (name, cursor) => {
       cursors[name] = cursor;
       await context.saveCursor(savedCursor({ objects: cursors, usage: quota.save() }));
-      context.report(statusOf(spec, objects, quota, client));
+      report();
     },
   };
   const objects = spec.objects.map((name) => {
     return new ObjectCapture(shared, name, cursors[name], new IdJournal(stateDir, name));
   });
+  const report = (): void => context.report(statusOf(spec, objects, quota, client));
+  onReporter(report);
   try {
     const dueMs = new Map<ObjectCapture, number>();
     while (!signal.aborted) {
@@ -86,7 +98,7 @@ async function run({ spec, clock, stateDir, context, quota, client }: Running): 
         if (clock.now() < (dueMs.get(object) ?? 0)) continue;
         dueMs.set(object, clock.now() + (await turn(object, spec, context)));
       }
-      context.report(statusOf(spec, objects, quota, client));
+      report();
       const next = Math.min(...dueMs.values());
       await clock.sleep(Math.max(1, next - clock.now()), signal);
     }

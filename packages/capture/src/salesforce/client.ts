@@ -96,34 +96,41 @@ export class SalesforceClient {
     const { clock, random } = this.#options;
     const retries: RetryOptions = { ...defaultRetries, clock, random, signal };
     const where = path.split("?", 1)[0] ?? path;
-    /** Whether the session was refused at the try before: a second one is not for lack of a login. */
-    let isRefused = false;
+    const read = async (reply: Reply): Promise<T> => {
+      this.#note(reply.headers);
+      if (reply.status >= 200 && reply.status < 300) return await consume(reply);
+      throw await this.#failure(reply, where);
+    };
     try {
-      return await retrying(retries, async () => {
-        signal.throwIfAborted();
-        const session = (this.#session ??= await this.#login(signal));
-        await this.#options.quota.take(signal);
-        signal.throwIfAborted();
-        try {
-          return await this.#send(session, path, signal, sent, async (reply) => {
-            this.#note(reply.headers);
-            if (reply.status >= 200 && reply.status < 300) return await consume(reply);
-            throw await this.#failure(reply, where);
-          });
-        } catch (error) {
-          if (!(error instanceof SessionRefused)) throw error;
-          if (this.#session === session) this.#session = undefined;
-          if (isRefused) throw new WeirError("salesforce_auth_failed", error.message, { where });
-          isRefused = true;
-          throw new Passing(error.message, { cause: error });
-        }
-      });
+      return await retrying(retries, () => this.#inSession(path, signal, sent, read));
     } catch (error) {
       if (error instanceof NotTheAnswer) throw error.cause;
       signal.throwIfAborted();
       if (!(error instanceof Passing)) throw error;
       const message = `Salesforce did not answer ${where}: ${error.message}.`;
       throw new WeirError("salesforce_request_failed", message, { where, cause: error });
+    }
+  }
+
+  /** Sends once, and once more after a new login if the session has ended. */
+  async #inSession<T>(
+    path: string,
+    signal: AbortSignal,
+    sent: Sent,
+    read: (reply: Reply) => Promise<T>,
+  ): Promise<T> {
+    for (let isAgain = false; ; isAgain = true) {
+      await this.#options.quota.take(signal);
+      signal.throwIfAborted();
+      const session = (this.#session ??= await this.#login(signal));
+      try {
+        return await this.#send(session, path, signal, sent, read);
+      } catch (error) {
+        if (!(error instanceof SessionRefused)) throw error;
+        this.#session = undefined;
+        if (isAgain)
+          throw new WeirError("salesforce_auth_failed", `A new session was refused: ${error.message}.`);
+      }
     }
   }
 

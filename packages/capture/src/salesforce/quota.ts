@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from "@weir/contract";
+import { isJsonObject } from "@weir/contract";
 import type { Clock } from "../web/clock.ts";
 
 const hourMs = 3_600_000;
-/** The organisation's quota is over the last 24 hours. */
-const windowHours = 24;
+/** The organisation's quota is over the last 24 hours, of which the first may be an hour's last minutes. */
+const windowHours = 25;
 /** From this part of the source's share on, requests are spread over the time that is left. */
 const slowFrom = 0.8;
 /** Whoever used them, the last requests of the organisation are not for copying. */
@@ -77,12 +78,14 @@ export class Quota {
 
   save(): JsonObject {
     this.#own();
-    return Object.fromEntries([...this.#hours].map(([hour, count]) => [String(hour), count]));
+    const hours = Object.fromEntries([...this.#hours].map(([hour, count]) => [String(hour), count]));
+    return { hours, ...(this.#limit === undefined ? {} : { limit: this.#limit }) };
   }
 
   load(saved: Json | undefined): void {
-    if (typeof saved !== "object" || saved === null) return;
-    for (const [hour, count] of Object.entries(saved)) {
+    const { hours, limit } = isJsonObject(saved) ? saved : {};
+    if (typeof limit === "number") this.#limit = limit;
+    for (const [hour, count] of Object.entries(isJsonObject(hours) ? hours : {})) {
       if (typeof count === "number" && /^\d+$/.test(hour)) this.#hours.set(Number(hour), count);
     }
   }
@@ -119,7 +122,7 @@ export class Quota {
     return Math.floor(this.#clock.now() / hourMs);
   }
 
-  /** Own requests of the last 24 hours; forgets older ones. */
+  /** Own requests of the last 24 hours and up to one more; forgets older ones. */
   #own(): number {
     const first = this.#hour() - windowHours + 1;
     let own = 0;

@@ -163,7 +163,7 @@ async function history(seed: number, mode: "rest" | "bulk" | "auto"): Promise<Or
   const one = await org(
     seed,
     { fault, sessionMs: 2 * hourMs, locatorMs: 3 * minuteMs, jobMs: 20_000 },
-    { mode },
+    { mode, every: "30m" },
     100,
   );
   const { clock, server, account } = one;
@@ -233,7 +233,7 @@ test("a row that becomes visible within the settle lag is not missed; status say
 });
 
 test("a row that became visible later than that is found when ids are compared", async () => {
-  const one = await org(3);
+  const one = await org(3, {}, { every: "30m" });
   await one.pass(10 * minuteMs);
   const late = one.account.insert({ Name: "very late" }, 3 * hourMs);
   await one.pass(4 * hourMs);
@@ -328,7 +328,7 @@ test("the same row is the same record from both APIs, but for the pass that read
 });
 
 test("deleted, purged within 15 days, and purged without a trace", async () => {
-  const one = await org(9);
+  const one = await org(9, {}, { every: "30m" });
   const ids = Array.from({ length: 10 }, (_, i) => one.account.insert({ Name: `n${i}` }));
   await one.pass(30 * minuteMs);
   one.account.remove(ids[0]!);
@@ -361,7 +361,7 @@ test("a row that was restored is back, with the version of its restoration", asy
 });
 
 test("after more than 15 days of rest a comparison finds what the list of deletions no longer has", async () => {
-  const one = await org(11);
+  const one = await org(11, {}, { every: "30m" });
   const ids = Array.from({ length: 10 }, (_, i) => one.account.insert({ Name: `n${i}` }));
   await one.pass(30 * minuteMs);
   one.account.purge(ids[3]!, true);
@@ -374,7 +374,7 @@ test("after more than 15 days of rest a comparison finds what the list of deleti
 });
 
 test("so many missing rows that the user may have lost them from sight are kept; seen again, they are as they are", async () => {
-  const one = await org(12, {}, { mode: "rest" });
+  const one = await org(12, {}, { mode: "rest", every: "30m" });
   for (let i = 0; i < 300; i++) one.account.insert({ Name: `n${i}` });
   await one.pass(30 * minuteMs);
   for (const id of one.account.ids.slice(0, 150)) one.server.invisible.add(id);
