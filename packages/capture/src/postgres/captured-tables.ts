@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { CaptureContext } from "../capture.ts";
 import { describeTables, listTables, readPublication } from "./catalog.ts";
 import type { CatalogTable, Publication, PublishedTable } from "./catalog.ts";
@@ -7,6 +8,7 @@ import { extendPublication, publishes, shrinkPublication } from "./publication.t
 import type { RelationMessage, Target } from "./relation.ts";
 import { planRead, tableAction } from "./table-plan.ts";
 import type { TableAction } from "./table-plan.ts";
+import { ServerError } from "./wire.ts";
 import type { Wire } from "./wire.ts";
 
 export interface CapturedTablesOptions {
@@ -16,6 +18,8 @@ export interface CapturedTablesOptions {
   readonly publication: string;
   readonly cursor: PostgresCursor;
   readonly log: CaptureContext["log"];
+  /** Streams whose tables are gone, and with them their rows: resolves when that is durable. */
+  readonly gone: (streams: readonly string[]) => Promise<void>;
 }
 
 /** A table that is not captured although the project wants it. */
@@ -24,13 +28,12 @@ export interface LeftOut {
   readonly why: string;
 }
 
-/** What happened to the tables between two looks. */
-export interface TableChanges {
-  /** Streams whose rows are gone, as their tables are. */
-  readonly gone: readonly string[];
-  /** Whether tables are to be read. */
-  readonly toRead: boolean;
-}
+/**
+ * What the server answers when a table is dropped or renamed while a statement is on its way to it (undefined table,
+ * schema, object; internal error for an oid that is gone; duplicate object), and lock_timeout.
+ */
+const passing: ReadonlySet<string> = new Set(["42P01", "3F000", "42704", "XX000", "42710", "55P03"]);
+const maxTries = 10;
 
 /**
  * The tables that are captured: compares what the project wants, what the database has, what is published and what was
@@ -41,11 +44,14 @@ export class CapturedTables {
   readonly #patterns: TablePatterns;
   #catalog = new Map<string, CatalogTable>();
   #published = new Map<string, PublishedTable>();
-  #partitionOf = new Map<number, string>();
+  /** By oid of a table, or of a partition. */
+  #streamOf = new Map<number, string>();
+  /** Tables that were captured and are gone, or not wanted any more. */
+  readonly #retired = new Set<number>();
   #leftOut: readonly LeftOut[] = [];
   #told = new Set<string>();
   #owned = false;
-  #looking: Promise<TableChanges> | undefined;
+  #looking: Promise<void> | undefined;
 
   constructor(options: CapturedTablesOptions) {
     this.#options = options;
@@ -74,11 +80,16 @@ export class CapturedTables {
     return this.#published.get(stream);
   }
 
-  /** Where changes of a relation go. A partition that is published on its own belongs to its table. */
+  /**
+   * Where changes of a relation go: to the stream of what it is now. The stream names it as it was, and goes on to do so
+   * after a partitioned table was renamed; partitions that are published on their own belong to their table.
+   */
   target({ oid, schema, table }: RelationMessage): Target | undefined {
-    const stream = this.#partitionOf.get(oid) ?? `${schema}.${table}`;
-    if (!this.#partitionOf.has(oid) && !this.#patterns.wants(schema, table)) return undefined;
-    return { stream, primaryKey: this.#catalog.get(stream)?.primaryKey ?? [] };
+    const stream = this.#streamOf.get(oid) ?? `${schema}.${table}`;
+    if (!this.#streamOf.has(oid) && (this.#retired.has(oid) || !this.#patterns.wants(schema, table)))
+      return undefined;
+    const known = this.#catalog.get(stream);
+    return { stream, primaryKey: known?.primaryKey ?? [], keyOrder: known?.key ?? [] };
   }
 
   /** Plans to read a table again, with a fence. */
@@ -87,15 +98,31 @@ export class CapturedTables {
     if (table !== undefined) this.#plan({ kind: "read", table, fence: true, why });
   }
 
-  /** Looks at the database; a look under way is shared. */
-  async look(first = false): Promise<TableChanges> {
-    this.#looking ??= this.#look(first).finally(() => {
+  /**
+   * Looks at the database; a look under way is shared.
+   *
+   * Tables may be dropped and renamed while it looks, and another transaction may hold a lock that it needs: then it looks again.
+   */
+  async look(first = false): Promise<void> {
+    this.#looking ??= this.#persist(first).finally(() => {
       this.#looking = undefined;
     });
     return await this.#looking;
   }
 
-  async #look(first: boolean): Promise<TableChanges> {
+  async #persist(first: boolean): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#look(first);
+        return;
+      } catch (error) {
+        if (!(error instanceof ServerError) || !passing.has(error.code) || tries >= maxTries) throw error;
+        await pause(20 * tries);
+      }
+    }
+  }
+
+  async #look(first: boolean): Promise<void> {
     const { wire, version, publication: name, cursor } = this.#options;
     const { oids, unfit, names } = await listTables(wire, this.#patterns);
     const tables = await describeTables(wire, version, oids);
@@ -116,15 +143,16 @@ export class CapturedTables {
     ];
     this.#tell();
     const wanted = new Set(names.map(({ schema, table }) => `${schema}.${table}`));
-    const gone: string[] = [];
     const actions = this.#actions(captured, wanted);
+    const gone = actions.flatMap((action) => (action.kind === "gone" ? [action.stream] : []));
+    // Durable before it is forgotten that there was a table.
+    if (gone.length > 0) await this.#options.gone(gone);
     for (const action of actions) {
-      if (action.kind === "gone") gone.push(action.stream);
-      if (action.kind === "gone" || action.kind === "remove") delete cursor.tables[action.stream];
+      if (action.kind === "gone" || action.kind === "remove") this.#retire(action.stream);
+      else if (action.kind === "suspend") this.#suspend(action.stream);
       else this.#plan(action, first);
       if (!first) this.#log(action);
     }
-    return { gone, toRead: Object.values(cursor.tables).some(({ read }) => read !== null) };
   }
 
   #actions(captured: readonly CatalogTable[], existing: ReadonlySet<string>): TableAction[] {
@@ -134,10 +162,10 @@ export class CapturedTables {
     for (const stream of Object.keys(cursor.tables)) {
       if (streams.has(stream)) continue;
       const [schema = "", ...table] = stream.split(".");
-      const stillWanted = this.#patterns.wants(schema, table.join("."));
-      actions.push(
-        stillWanted && !existing.has(stream) ? { kind: "gone", stream } : { kind: "remove", stream },
-      );
+      const wanted = this.#patterns.wants(schema, table.join("."));
+      if (!wanted) actions.push({ kind: "remove", stream });
+      else if (!existing.has(stream)) actions.push({ kind: "gone", stream });
+      else if (cursor.tables[stream]?.suspended !== true) actions.push({ kind: "suspend", stream });
     }
     for (const table of captured) {
       const state = cursor.tables[table.stream];
@@ -157,14 +185,28 @@ export class CapturedTables {
     tables[stream] = planRead(tables[stream], action, this.#published.get(stream), !first);
   }
 
+  #suspend(stream: string): void {
+    const { tables } = this.#options.cursor;
+    const state = tables[stream];
+    if (state !== undefined) tables[stream] = { ...state, read: null, suspended: true };
+  }
+
+  #retire(stream: string): void {
+    const { tables } = this.#options.cursor;
+    const state = tables[stream];
+    if (state !== undefined)
+      for (const oid of [state.oid, ...Object.keys(state.files)]) this.#retired.add(Number(oid));
+    delete tables[stream];
+  }
+
   #remember(tables: readonly CatalogTable[], publication: Publication | undefined): void {
     this.#catalog = new Map(tables.map((table) => [table.stream, table]));
     this.#published = new Map(
       (publication?.tables ?? []).map((table) => [`${table.schema}.${table.table}`, table]),
     );
-    this.#partitionOf = new Map(
-      tables.flatMap(({ partitioned, files, stream }) =>
-        partitioned ? Object.keys(files).map((oid) => [Number(oid), stream] as const) : [],
+    this.#streamOf = new Map(
+      tables.flatMap(({ oid, files, stream }) =>
+        [oid, ...Object.keys(files).map(Number)].map((one) => [one, stream] as const),
       ),
     );
   }

@@ -14,8 +14,10 @@ export interface CatalogTable {
   readonly identity: "d" | "i" | "f" | "n";
   /** All columns that are stored, in their order. */
   readonly columns: readonly CatalogColumn[];
-  /** Names of the columns that identify a row, in the order of the index; empty: none do. */
+  /** Names of the columns that identify a row, in the order of the table; empty: none do. */
   readonly key: readonly string[];
+  /** The same in the order of their index; empty where no index orders the rows. */
+  readonly order: readonly string[];
   readonly primaryKey: readonly string[];
   /** Changes whenever a column's definition does. */
   readonly marks: string;
@@ -45,7 +47,7 @@ interface DetailRow {
   pk: string[] | null;
   replident: string[] | null;
   marks: string;
-  files: [number, number, string, boolean][] | null;
+  files: [oid: number, file: number, name: string, identity: string, key: string[] | null][] | null;
   select: boolean;
   usage: boolean;
   security: boolean;
@@ -93,11 +95,15 @@ export async function listTables(
 }
 
 /** Names of an index's columns, in its order, without those that it only includes. */
-const indexColumns = (version: number, condition: string): string => `(
+const indexColumns = (version: number, table: string, condition: string): string => `(
   SELECT json_agg(a.attname ORDER BY k.at)
   FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k (number, at), pg_attribute a
-  WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND a.attnum = k.number AND i.indisvalid AND ${condition}
+  WHERE i.indrelid = ${table}.oid AND a.attrelid = ${table}.oid AND a.attnum = k.number AND i.indisvalid AND ${condition}
     AND k.at <= ${version >= 110000 ? "i.indnkeyatts" : "i.indnatts"})`;
+
+/** A deferrable primary key identifies no old rows, but serves where they hold all columns. */
+const primaryColumns = (version: number, table: string): string =>
+  indexColumns(version, table, `i.indisprimary AND (i.indimmediate OR ${table}.relreplident <> 'd')`);
 
 const bypassesRowSecurity = `(SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)`;
 
@@ -117,15 +123,12 @@ SELECT json_build_object(
   'marks', (
     SELECT md5(string_agg(attnum || ':' || xmin, ',' ORDER BY attnum))
     FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-  'pk', ${indexColumns(version, "i.indisprimary AND (i.indimmediate OR c.relreplident <> 'd')")},
-  'replident', ${indexColumns(version, "i.indisreplident")},
+  'pk', ${primaryColumns(version, "c")},
+  'replident', ${indexColumns(version, "c", "i.indisreplident")},
   'files', (
-    SELECT json_agg(json_build_array(l.oid::int8, l.relfilenode::int8, l.relname,
-      l.relreplident = 'f'
-        OR l.relreplident = 'd' AND EXISTS (
-          SELECT FROM pg_index i WHERE i.indrelid = l.oid AND i.indisprimary AND i.indimmediate)
-        OR l.relreplident = 'i' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = l.oid AND i.indisreplident))
-      ORDER BY l.oid)
+    SELECT json_agg(json_build_array(l.oid::int8, l.relfilenode::int8, l.relname, l.relreplident,
+      CASE l.relreplident WHEN 'i' THEN ${indexColumns(version, "l", "i.indisreplident")}
+        WHEN 'n' THEN NULL ELSE ${primaryColumns(version, "l")} END) ORDER BY l.oid)
     FROM tree t JOIN pg_class l ON l.oid = t.oid WHERE t.root = c.oid AND l.relkind = 'r'),
   'select', has_table_privilege(c.oid, 'SELECT'), 'usage', has_schema_privilege(n.oid, 'USAGE'),
   'security', c.relrowsecurity AND NOT ${bypassesRowSecurity}
@@ -155,17 +158,24 @@ function catalogTable(version: number, row: DetailRow): CatalogTable {
     generated: g,
   }));
   const partitioned = row.kind === "p";
-  const primaryKey = row.pk ?? [];
-  // Before version 13 partitions are published on their own, and their keys are theirs.
   const files = row.files ?? [];
-  const keyless = files.filter(([, , , identified]) => !identified).map(([, , name]) => name);
-  const all = columns.filter(({ generated }) => generated === "").map(({ name }) => name);
-  const byIdentity = {
+  const primaryKey = row.pk ?? [];
+  const orders: Readonly<Record<string, readonly string[]>> = {
     d: primaryKey,
     i: row.replident ?? [],
-    f: primaryKey.length > 0 ? primaryKey : all,
-    n: [],
-  }[row.identity];
+    f: primaryKey,
+  };
+  // Before version 13 partitions are published on their own, and in version 10 only they have keys.
+  const order =
+    partitioned && version < 130000 && primaryKey.length === 0
+      ? commonKey(files.map((file) => file[4] ?? []))
+      : (orders[row.identity] ?? []);
+  const names = columns.map(({ name }) => name);
+  const wholeRow = row.identity === "f" && order.length === 0;
+  const key = wholeRow
+    ? columns.filter(({ generated }) => generated === "").map(({ name }) => name)
+    : names.filter((name) => order.includes(name));
+  const keyless = files.filter(([, , , identity, leafKey]) => identity !== "f" && leafKey === null);
   return {
     oid: row.oid,
     schema: row.schema,
@@ -174,15 +184,22 @@ function catalogTable(version: number, row: DetailRow): CatalogTable {
     partitioned,
     identity: row.identity,
     columns,
-    key: byIdentity,
+    key,
+    order,
     primaryKey,
     marks: row.marks ?? "",
     files: Object.fromEntries(files.map(([oid, file]) => [String(oid), file])),
-    keyless: partitioned && version >= 130000 ? keyless : byIdentity.length === 0 ? keyless : [],
+    keyless: partitioned ? keyless.map(([, , name]) => name) : [],
     readable: row.select && row.usage,
     rowSecurity: row.security,
     owned: row.owned,
   };
+}
+
+/** The key that all partitions have; empty where they differ. */
+function commonKey(keys: readonly (readonly string[])[]): readonly string[] {
+  const [first = [], ...others] = keys;
+  return others.every((key) => JSON.stringify(key) === JSON.stringify(first)) ? first : [];
 }
 
 /**

@@ -43,7 +43,7 @@ export interface ChangeReaderOptions {
   readonly source: string;
   readonly epoch: Epoch;
   readonly types: TypeNames;
-  /** Where changes of a relation go; undefined: nowhere. Asked once for each RELATION message. */
+  /** Where changes of a relation go; undefined: nowhere. Asked for each RELATION message, and by `retarget`. */
   readonly target: (message: RelationMessage) => Target | undefined;
   /** Columns of a stream as the last `schema` record has them; undefined: there is none. */
   readonly columnsOf: (stream: string) => string | undefined;
@@ -83,6 +83,7 @@ const firstOrdinal = 2;
  */
 export class ChangeReader {
   readonly #options: ChangeReaderOptions;
+  readonly #messages = new Map<number, RelationMessage>();
   readonly #relations = new Map<number, Relation | undefined>();
   readonly #columns = new Map<string, string>();
   #batch = emptyBatch();
@@ -116,6 +117,11 @@ export class ChangeReader {
     return batch;
   }
 
+  /** Asks again where the changes of each relation go: the tables were looked at. */
+  retarget(): void {
+    for (const message of this.#messages.values()) this.#resolve(message);
+  }
+
   /** Reads one message, which lies at `start` to `end` of the buffer. */
   read(buffer: Buffer, start: number, end: number): void {
     const type = buffer[start];
@@ -146,6 +152,11 @@ export class ChangeReader {
 
   #relation(buffer: Buffer, at: number): void {
     const message = readRelation(buffer, at);
+    this.#messages.set(message.oid, message);
+    this.#resolve(message);
+  }
+
+  #resolve(message: RelationMessage): void {
     const target = this.#options.target(message);
     this.#relations.set(
       message.oid,
@@ -223,7 +234,7 @@ export class ChangeReader {
         continue;
       }
       this.#schema(relation, base);
-      this.#emit(relation, base + ordinals.left, "truncate", "[]", "null", undefined, stream);
+      this.#emit(relation, base + ordinals.left, "truncate", "[]", "null", undefined, true);
     }
   }
 
@@ -280,7 +291,7 @@ export class ChangeReader {
     this.#columns.set(stream, relation.columnsText);
     this.#batch.schemas.set(stream, relation.columnsText);
     const row = `{"columns":${JSON.stringify(relation.columns)}}`;
-    this.#emit(relation, base + ordinals.schema, "schema", "[]", row, undefined, stream);
+    this.#emit(relation, base + ordinals.schema, "schema", "[]", row, undefined, true);
   }
 
   #emit(
@@ -290,11 +301,12 @@ export class ChangeReader {
     key: string,
     row: string,
     unknown?: readonly string[],
-    /** Tells changes of several streams apart that are one change in the source. */
-    part?: string,
+    /** Whether several streams may have a change at this version. */
+    shared = false,
   ): void {
     const version = this.#prefix + hex8(ordinal);
-    const id = part === undefined ? version : `${version}/${part}`;
+    // Under another name than its own a table's changes may come in one run, and under its own in another.
+    const id = !shared && !relation.renamed ? version : `${version}/${relation.target.stream}`;
     const { text, keys } = changeLine({
       id,
       at: this.#at,

@@ -41,6 +41,8 @@ export interface TableState {
   /** The partitions it had, and files that hold its rows; a truncation that no message tells of shows here. */
   files: Readonly<Record<string, number>>;
   read: TableRead | null;
+  /** It could not be captured when it was last looked at: whatever happened since has to be read. */
+  suspended?: boolean;
 }
 
 /** Where a source goes on after a restart. */

@@ -158,16 +158,28 @@ export async function expectEqual(
   const folded = foldChanges(records);
   for (const [stream, key] of Object.entries(tables)) {
     const [schema = "", table = ""] = stream.split(".");
-    const expected = sorted(await database.rows(schema, table, key));
-    const found = sorted(folded.get(stream) ?? new Map());
-    assert.deepEqual(found, expected, `${stream} as captured is not what it is`);
+    const difference = compare(folded.get(stream) ?? new Map(), await database.rows(schema, table, key));
+    assert.equal(difference, undefined, `${stream} as captured is not what it is: ${difference}`);
   }
 }
 
-const sorted = (rows: FoldedStream): [string, [string, string | null][]][] =>
-  [...rows]
-    .map(([key, values]): [string, [string, string | null][]] => [
-      key,
-      [...values].sort(([a], [b]) => (a < b ? -1 : 1)),
-    ])
-    .sort(([a], [b]) => (a < b ? -1 : 1));
+/** What tells two states of a table apart, in short; undefined: nothing. */
+function compare(found: FoldedStream, expected: FoldedStream): string | undefined {
+  const missing = [...expected.keys()].filter((key) => !found.has(key));
+  const extra = [...found.keys()].filter((key) => !expected.has(key));
+  if (missing.length + extra.length > 0) {
+    const few = (keys: readonly string[]): string =>
+      `${keys.length} (${keys.slice(0, 5).join(", ").slice(0, 200)})`;
+    return `of ${expected.size} rows it lacks ${few(missing)} and has ${few(extra)} that are gone`;
+  }
+  for (const [key, row] of expected) {
+    const other = found.get(key) ?? new Map<string, string | null>();
+    for (const name of new Set([...row.keys(), ...other.keys()])) {
+      const [is, says] = [row.get(name), other.get(name)].map((value) =>
+        JSON.stringify(value)?.slice(0, 100),
+      );
+      if (row.get(name) !== other.get(name)) return `row ${key} has ${name} = ${is}, captured was ${says}`;
+    }
+  }
+  return undefined;
+}

@@ -62,7 +62,15 @@ async function run(
       const facts = await serverFacts(control);
       const unfit = unfitServer(facts, placeOf(spec.url));
       if (unfit !== undefined) throw unfit;
-      const { cursor, tables } = await start({ spec, context, control, facts, slot, publication });
+      const begun = await start({ spec, context, control, facts, slot, publication }).catch(
+        (error: unknown) => {
+          // Nothing was appended yet, so what went wrong while it was asked to end is of no consequence.
+          if (context.signal.aborted) return undefined;
+          throw error;
+        },
+      );
+      if (begun === undefined) return;
+      const { cursor, tables } = begun;
       const session = await Session.open({ spec, context, control, facts, cursor, tables, publication });
       await session.run();
     } finally {

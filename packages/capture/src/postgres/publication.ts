@@ -12,17 +12,9 @@ function publicationOptions(version: number): string {
   ].join(", ");
 }
 
-/** A table as a member. Before version 13 its partitions are members in its place. */
-function members(
-  version: number,
-  table: CatalogTable,
-): { oids: number[]; sql: (names: ReadonlyMap<number, string>) => string[] } {
-  if (!table.partitioned || version >= 130000) {
-    const name = `${identifier(table.schema)}.${identifier(table.table)}`;
-    return { oids: [table.oid], sql: () => [`TABLE ${table.partitioned ? "" : "ONLY "}${name}`] };
-  }
-  const oids = Object.keys(table.files).map(Number);
-  return { oids, sql: (names) => oids.flatMap((oid) => (names.has(oid) ? [`TABLE ${names.get(oid)}`] : [])) };
+/** What stands for a table in a publication: itself, or before version 13 its partitions. */
+function memberOids(version: number, table: CatalogTable): number[] {
+  return table.partitioned && version < 130000 ? Object.keys(table.files).map(Number) : [table.oid];
 }
 
 /** SQL that makes the publication publish these tables too, or undefined where it does. */
@@ -34,16 +26,22 @@ export function publicationChange(
   partitions: ReadonlyMap<number, string>,
 ): string | undefined {
   const missing = wanted.filter((table) => !publishes(version, publication, table));
-  const list = missing.flatMap((table) => members(version, table).sql(partitions));
-  // Before version 15 the list has one TABLE for all of its members.
-  const tables = list.map((item, i) => (i === 0 ? item : item.replace(/^TABLE /, ""))).join(", ");
+  const tables = missing
+    .flatMap((table) =>
+      memberOids(version, table)
+        .filter((oid) => publication?.members.has(oid) !== true)
+        .map((oid) => partitions.get(oid) ?? `${table.partitioned ? "" : "ONLY "}${qualified(table)}`),
+    )
+    .join(", ");
   if (publication === undefined) {
     if (tables === "") return undefined;
-    return `CREATE PUBLICATION ${identifier(name)} FOR ${tables} WITH (${publicationOptions(version)})`;
+    return `CREATE PUBLICATION ${identifier(name)} FOR TABLE ${tables} WITH (${publicationOptions(version)})`;
   }
   if (tables === "") return undefined;
-  return `ALTER PUBLICATION ${identifier(name)} ADD ${tables}`;
+  return `ALTER PUBLICATION ${identifier(name)} ADD TABLE ${tables}`;
 }
+
+const qualified = ({ schema, table }: CatalogTable): string => `${identifier(schema)}.${identifier(table)}`;
 
 /** Whether a publication covers a table as it is. */
 export function publishes(
@@ -53,7 +51,7 @@ export function publishes(
 ): boolean {
   if (publication === undefined) return false;
   if (publication.allTables) return true;
-  const { oids } = members(version, table);
+  const oids = memberOids(version, table);
   if (oids.length > 0 && oids.every((oid) => publication.members.has(oid))) return true;
   return publication.tables.some((one) => one.schema === table.schema && one.table === table.table);
 }

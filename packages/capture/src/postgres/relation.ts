@@ -18,12 +18,16 @@ export interface Target {
   readonly stream: string;
   /** Names of the primary key's columns today; what identifies rows where the stream says "all columns". */
   readonly primaryKey: readonly string[];
+  /** Key columns in the order of the table; a partition may have them in another. */
+  readonly keyOrder: readonly string[];
 }
 
 /** A relation, readied for the changes that follow. */
 export interface Relation {
   readonly message: RelationMessage;
   readonly target: Target;
+  /** Whether the stream has another name than the relation. */
+  readonly renamed: boolean;
   /** JSON string, quotes included. */
   readonly streamText: string;
   readonly names: readonly string[];
@@ -49,8 +53,9 @@ export function keyColumns(message: RelationMessage, primaryKey: readonly string
 }
 
 export function relationOf(message: RelationMessage, target: Target, types: TypeNames): Relation {
-  const keyAt = keyColumns(message, target.primaryKey);
   const names = message.columns.map(({ name }) => name);
+  const place = (at: number): number => target.keyOrder.indexOf(names[at] ?? "");
+  const keyAt = keyColumns(message, target.primaryKey).sort((a, b) => place(a) - place(b) || a - b);
   const prefixes = columnPrefixes(names);
   const columns = message.columns.map((column, i) => ({
     name: column.name,
@@ -60,6 +65,7 @@ export function relationOf(message: RelationMessage, target: Target, types: Type
   return {
     message,
     target,
+    renamed: target.stream !== `${message.schema}.${message.table}`,
     streamText: JSON.stringify(target.stream),
     names,
     prefixes,

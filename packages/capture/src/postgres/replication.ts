@@ -37,6 +37,9 @@ export interface ReplicationOptions {
   readonly serverTimeoutMs: number;
 }
 
+/** A server that is in the midst of a large transaction answers when it pleases. */
+const endWithinMs = 3_000;
+
 /** Without a timeout of the server a silent connection is found dead in twice this time. */
 const assumedTimeoutMs = 60_000;
 
@@ -58,6 +61,7 @@ export class Replication {
   #appending = 0;
   /** Resolves when everything flushed so far is durable. */
   #tail: Promise<void> = Promise.resolve();
+  #ended: Promise<void> = Promise.resolve();
   #failure: unknown;
   #fail: (error: unknown) => void = () => {};
   readonly #failed: Promise<never>;
@@ -99,6 +103,7 @@ export class Replication {
         `(proto_version '1', publication_names ${literal(identifier(publication))})`,
       sink,
     );
+    this.#ended = ended;
     const over = this.#over(ended);
     const watch = new AbortController();
     try {
@@ -123,6 +128,7 @@ export class Replication {
     this.#status(false);
     this.#wire.sendCopyDone();
     this.#wire.resume();
+    await Promise.race([this.#ended.catch(() => undefined), pause(endWithinMs, undefined, { ref: false })]);
     await this.#wire.close();
   }
 

@@ -7,8 +7,7 @@ import { Checkpoint } from "./checkpoint.ts";
 import { TypeNames } from "./columns.ts";
 import { connect } from "./connect.ts";
 import type { PostgresCursor } from "./cursor.ts";
-import { formatLsn, parseLsn, versionLsn } from "./lsn.ts";
-import { position } from "./position.ts";
+import { formatLsn, parseLsn } from "./lsn.ts";
 import { touchPublication } from "./publication.ts";
 import { Replication } from "./replication.ts";
 import type { Progress } from "./replication.ts";
@@ -18,7 +17,6 @@ import { readSlot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
 import type { PostgresSource } from "./source.ts";
 import { TableReaders } from "./table-readers.ts";
-import { changeLine } from "./row-text.ts";
 import { WalBudget } from "./wal-budget.ts";
 import { ServerError } from "./wire.ts";
 import type { Wire } from "./wire.ts";
@@ -46,6 +44,7 @@ export class Session {
   readonly #types = new TypeNames();
   readonly #budget = new WalBudget();
   readonly #checkpoint: Checkpoint;
+  readonly #reader: ChangeReader;
   readonly #replication: Replication;
   readonly #readers: TableReaders;
   readonly #stream: Wire;
@@ -70,6 +69,7 @@ export class Session {
       (lsn) => this.#replication.acknowledge(lsn),
       (error) => this.#fail(error),
     );
+    this.#reader = this.#makeReader();
     this.#replication = this.#makeReplication();
     this.#readers = this.#makeReaders();
   }
@@ -107,9 +107,9 @@ export class Session {
     }
   }
 
-  #makeReplication(): Replication {
-    const { context, cursor, control, facts, tables, publication } = this.#options;
-    const reader = new ChangeReader({
+  #makeReader(): ChangeReader {
+    const { context, cursor, facts, tables } = this.#options;
+    return new ChangeReader({
       source: context.source,
       epoch: cursor.epoch,
       types: this.#types,
@@ -117,9 +117,13 @@ export class Session {
       columnsOf: (stream) => cursor.tables[stream]?.columns ?? undefined,
       unencoded: facts.encoding === "SQL_ASCII",
     });
+  }
+
+  #makeReplication(): Replication {
+    const { context, cursor, control, facts, tables, publication } = this.#options;
     return new Replication({
       wire: this.#stream,
-      reader,
+      reader: this.#reader,
       slot: cursor.slot,
       publication,
       from: parseLsn(cursor.lsn),
@@ -182,26 +186,8 @@ export class Session {
   }
 
   async #lookNow(): Promise<void> {
-    const { control, context, cursor, tables } = this.#options;
-    const { gone } = await tables.look();
-    if (gone.length > 0) {
-      const { lsn, at } = await position(control);
-      const version = `${versionLsn(cursor.epoch, lsn)}-00000000`;
-      await context.append(
-        gone.map((stream) => ({
-          contract: context.source,
-          ...changeLine({
-            id: `${version}/${stream}/gone`,
-            at,
-            stream: JSON.stringify(stream),
-            op: "truncate",
-            key: "[]",
-            version,
-            row: "null",
-          }),
-        })),
-      );
-    }
+    await this.#options.tables.look();
+    this.#reader.retarget();
     this.#checkpoint.changed();
   }
 

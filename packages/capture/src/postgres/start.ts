@@ -9,6 +9,7 @@ import type { PostgresCursor } from "./cursor.ts";
 import { formatLsn, maxEpoch, parseLsn, versionLsn } from "./lsn.ts";
 import { position } from "./position.ts";
 import type { ServerFacts } from "./server-facts.ts";
+import { changeLine } from "./row-text.ts";
 import { createSlot, dropSlot, gapOf, readSlot } from "./slot.ts";
 import type { Gap, SlotState } from "./slot.ts";
 import type { PostgresSource } from "./source.ts";
@@ -65,7 +66,32 @@ function capturedTables(
     publication,
     cursor,
     log: (level, message, fields) => context.log(level, message, fields),
+    gone: (streams) => appendGone(context, control, cursor, streams),
   });
+}
+
+/** Tables that were dropped or renamed: every row that was captured under the name is gone. */
+async function appendGone(
+  context: CaptureContext,
+  control: Wire,
+  { epoch }: PostgresCursor,
+  streams: readonly string[],
+): Promise<void> {
+  const { lsn, at } = await position(control);
+  const version = `${versionLsn(epoch, lsn)}-00000000`;
+  const records = streams.map((stream) => ({
+    contract: context.source,
+    ...changeLine({
+      id: `${version}/${stream}/gone at ${at}`,
+      at,
+      stream: JSON.stringify(stream),
+      op: "truncate",
+      key: "[]",
+      version,
+      row: "null",
+    }),
+  }));
+  await context.append(records);
 }
 
 function firstCursor({ facts, slot }: StartOptions): PostgresCursor {
@@ -89,12 +115,13 @@ async function begin(
   cursor.database = facts.database;
   await context.saveCursor(structuredClone(cursor) as unknown as Json);
   if ((await freeSlot(options)) !== undefined) await dropSlot(control, slot);
+  const { lsn } = await position(control);
+  // A log that ends before what was captured does not continue it: the server was restored to an earlier state.
+  if (lsn < parseLsn(cursor.lsn)) nextEpoch(cursor);
   // Tables that were captured before are known, so that a fence ends the read of what was deleted meanwhile.
   const tables = capturedTables(options, cursor);
   await tables.look(!again);
   const begins = await createSlot(control, facts.version, slot);
-  // A log that begins before what was captured does not continue it: the server was restored to an earlier state.
-  if (begins < parseLsn(cursor.lsn)) nextEpoch(cursor);
   cursor.lsn = formatLsn(begins);
   const version = versionLsn(cursor.epoch, begins);
   const { at } = await position(control);

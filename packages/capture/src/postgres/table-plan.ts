@@ -11,6 +11,8 @@ export type TableAction =
   | { readonly kind: "partitions"; readonly table: CatalogTable; readonly partitions: readonly number[] }
   /** Changed in a way that needs no reading. */
   | { readonly kind: "note"; readonly table: CatalogTable }
+  /** Cannot be captured for now, though the project wants it. */
+  | { readonly kind: "suspend"; readonly stream: string }
   /** Dropped or renamed: its rows are gone. */
   | { readonly kind: "gone"; readonly stream: string }
   /** The project does not want it any more. Its rows stay. */
@@ -49,6 +51,7 @@ export function tableAction(
 ): TableAction | undefined {
   const shape = shapeOf(table, published);
   const read = (fence: boolean, why: string): TableAction => ({ kind: "read", table, fence, why });
+  if (state.suspended === true) return read(true, "it can be captured again");
   if (state.oid !== table.oid) return read(true, "another table has taken its name");
   if (JSON.stringify(state.shape.key) !== JSON.stringify(shape.key)) return read(true, "its key has changed");
   if (state.shape.rowFilter !== shape.rowFilter)

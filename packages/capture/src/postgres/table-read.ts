@@ -52,8 +52,7 @@ export function publishedColumns(
 }
 
 /** Whether a table can be read in chunks: its key is that of an index. Else it is read in one piece. */
-const hasOrder = ({ identity, primaryKey }: CatalogTable): boolean =>
-  identity !== "f" || primaryKey.length > 0;
+const hasOrder = ({ order }: CatalogTable): boolean => order.length > 0;
 
 /**
  * Reads tables in chunks by key, each in a short transaction of its own, as records that any streamed change beats.
@@ -146,21 +145,26 @@ export class TableReader {
     );
     const conditions = [published?.rowFilter ?? []].flat();
     if (read.after !== null) conditions.push(await this.#behind(table, read.after));
-    const order = hasOrder(table) ? ` ORDER BY ${table.key.map(identifier).join(", ")} LIMIT ${limit}` : "";
+    const order = hasOrder(table) ? ` ORDER BY ${table.order.map(identifier).join(", ")} LIMIT ${limit}` : "";
     const where =
       conditions.length === 0 ? "" : ` WHERE ${conditions.map((text) => `(${text})`).join(" AND ")}`;
     const list = names.map(identifier).join(", ");
     await this.#wire.copyOut(`COPY (SELECT ${list} FROM ${place}${where}${order}) TO STDOUT`, writer);
     await writer.end();
     const { rows, bytes } = writer;
-    return { kind: "read", rows, bytes, last: hasOrder(table) && rows === limit ? writer.lastKey : null };
+    return {
+      kind: "read",
+      rows,
+      bytes,
+      last: hasOrder(table) && rows === limit ? writer.last(table.order) : null,
+    };
   }
 
   /** The condition that a row comes behind a key in the key's order. */
   async #behind(table: CatalogTable, after: readonly string[]): Promise<string> {
-    const types = table.key.map((name) => table.columns.find((column) => column.name === name)?.type ?? 0);
+    const types = table.order.map((name) => table.columns.find((column) => column.name === name)?.type ?? 0);
     const schemas = await this.#operatorSchemas(types.filter((oid) => oid >= 16384));
-    const keys = table.key.map(identifier);
+    const keys = table.order.map(identifier);
     const values = after.map(literal);
     if (schemas.size === 0) return `(${keys.join(", ")}) > (${values.join(", ")})`;
     // Operators of extensions are not found by name alone; and two of them may not stand in one comparison of rows.
@@ -258,8 +262,9 @@ class RowWriter {
     this.#at = at;
   }
 
-  get lastKey(): string[] {
-    return this.#keyAt.map((at) => this.#last[at] ?? "");
+  /** Values of these columns in the row that came last. */
+  last(columns: readonly string[]): string[] {
+    return columns.map((name) => this.#last[this.#names.indexOf(name)] ?? "");
   }
 
   data(buffer: Buffer, start: number, end: number): void {
