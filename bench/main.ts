@@ -69,6 +69,12 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     figure: "recordsPerSecond",
     run: async () => flat(await collectBench({ below, seconds: smoke ? 1 : 15 })),
   },
+  logs: {
+    title: "collect alone, log records by OTLP in protobuf, batches of 200, fsync before 200",
+    figure: "recordsPerSecond",
+    run: async () =>
+      flat(await collectBench({ below, seconds: smoke ? 1 : 15, batch: 200, send: "otlp_protobuf" })),
+  },
   engine: {
     title:
       "engine alone, strict validation, deduplication, raw and clean Parquet, one session table, two rollups",

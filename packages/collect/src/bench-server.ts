@@ -1,6 +1,7 @@
 /** The server process of `collectBench`: one collector on a directory store whose sealed segments are removed at once. */
 import { contract, Type } from "@weir/contract";
 import { directoryStore } from "@weir/log";
+import { logs } from "./log-source.ts";
 import { createCollector } from "./server.ts";
 import { http } from "./source.ts";
 
@@ -14,19 +15,22 @@ const productViewed = contract("product_viewed", {
 });
 const store = directoryStore(root, { minFreeBytes: 0 });
 const collector = await createCollector({
-  sources: { web: http({ contracts: [productViewed] }) },
+  sources: { web: http({ contracts: [productViewed] }), app: logs() },
   store,
   writer: "c0",
 });
 
-let removed = 0;
-async function removeSealed(): Promise<void> {
-  for (const ref of await store.sealedAfter("web", "c0", removed, 16)) {
+const removed = { web: 0, app: 0 };
+async function removeSealed(source: keyof typeof removed): Promise<void> {
+  for (const ref of await store.sealedAfter(source, "c0", removed[source], 16)) {
     await store.remove(ref);
-    removed = ref.number;
+    removed[source] = ref.number;
   }
 }
-const retention = setInterval(() => void removeSealed(), 100);
+const retention = setInterval(() => {
+  void removeSealed("web");
+  void removeSealed("app");
+}, 100);
 
 async function finish(): Promise<void> {
   clearInterval(retention);

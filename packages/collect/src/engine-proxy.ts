@@ -26,6 +26,21 @@ const hopByHop = new Set([
 const keptConnections = 32;
 
 /**
+ * A connection for each request, which this end closes. Had the engine to close it (`Connection: close`), it could do so
+ * between the write of the body and that of its end, and its answer was lost to EPIPE: most of the quick queries of a busy
+ * machine.
+ */
+class SingleUse extends Agent {
+  constructor() {
+    super({ keepAlive: true });
+  }
+
+  keepSocketAlive(): boolean {
+    return false;
+  }
+}
+
+/**
  * Passes requests to the engine's own HTTP server on a Unix socket, and its answers back, both as streams. Answers
  * 503 `engine_unavailable` while the engine is down.
  *
@@ -35,6 +50,7 @@ const keptConnections = 32;
 export class EngineProxy {
   readonly #socketPath: string | undefined;
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: keptConnections });
+  readonly #singleUse = new SingleUse();
   /** Event streams under way: they end only when they are cut. */
   readonly #streams = new Set<ServerResponse>();
   #isClosing = false;
@@ -67,7 +83,7 @@ export class EngineProxy {
       method: request.method,
       path: request.url,
       headers,
-      agent: keep && !this.#isClosing ? this.#agent : false,
+      agent: keep && !this.#isClosing ? this.#agent : this.#singleUse,
     });
     const gone = (): void => {
       upstream.destroy();
