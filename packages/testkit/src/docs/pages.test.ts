@@ -11,6 +11,7 @@ const pages = [
   "docs/guide/tables.md",
   "docs/guide/quarantine.md",
   "docs/guide/operating.md",
+  "docs/guide/stripe.md",
 ];
 
 test.each(pages)("what %s says is what happens", { timeout: 180_000 }, async (page) => {
