@@ -35,7 +35,7 @@ class SingleUse extends Agent {
     super({ keepAlive: true });
   }
 
-  keepSocketAlive(): boolean {
+  override keepSocketAlive(): boolean {
     return false;
   }
 }
