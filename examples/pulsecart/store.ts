@@ -26,6 +26,8 @@ const tell = (message: FromStore): void => {
 async function main(options: StoreOptions, databaseUrl: string): Promise<void> {
   const random = new Random(options.seed);
   const pool = new Pool({ connectionString: databaseUrl, max: connections });
+  // Of a connection that nobody uses; whoever uses one is told by what fails.
+  pool.on("error", () => {});
   const lines = new LogLines();
   const webhooks = new Webhooks(new Random(options.seed + 1));
   const settlements = new Settlements(options.drops, new Random(options.seed + 2));
