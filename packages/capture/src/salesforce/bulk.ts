@@ -11,8 +11,9 @@ export type JobState = "working" | "complete" | "failed" | "gone";
 
 /** Rows of one page of results. Smaller pages cost more requests, larger ones are lost whole when a connection breaks. */
 const pageRows = 50_000;
-/** Rows handed over at once. */
+/** Rows, and characters of them, handed over at once. */
 const batchRows = 1000;
+const batchCharacters = 4 * 1024 * 1024;
 
 /**
  * Makes a query job (Bulk API 2.0), deleted and archived rows included. Sent twice, as after a lost reply, it makes two jobs, of which one is
@@ -37,6 +38,11 @@ export async function createJob(
   const id = isJsonObject(job) ? job["id"] : undefined;
   if (typeof id !== "string") throw new Refusal("", "The new job has no id.", "/jobs/query");
   return id;
+}
+
+/** Whether a new job was refused because of what it asks for, and not because there are too many jobs, say: pages may do. */
+export function refusesObject({ reason }: Refusal): boolean {
+  return reason !== "INVALID_FIELD" && !/LIMIT|QUOTA|EXCEED|TOO_?MANY/i.test(reason);
 }
 
 /** How a job is doing, and Salesforce's words if it failed. */
@@ -107,6 +113,7 @@ async function readPage(reply: Reply, progress: { rows: number }, take: TakeRows
   let header: readonly string[] | undefined;
   let batch: (readonly string[])[] = [];
   let rows = 0;
+  let characters = 0;
   const flush = async (): Promise<void> => {
     if (header === undefined || batch.length === 0) return;
     try {
@@ -116,6 +123,7 @@ async function readPage(reply: Reply, progress: { rows: number }, take: TakeRows
     }
     progress.rows = rows;
     batch = [];
+    characters = 0;
   };
   for await (const record of parser as AsyncIterable<readonly string[]>) {
     if (header === undefined) {
@@ -123,8 +131,10 @@ async function readPage(reply: Reply, progress: { rows: number }, take: TakeRows
       continue;
     }
     rows++;
-    if (rows > progress.rows) batch.push(record);
-    if (batch.length >= batchRows) await flush();
+    if (rows <= progress.rows) continue;
+    batch.push(record);
+    for (const text of record) characters += text.length;
+    if (batch.length >= batchRows || characters >= batchCharacters) await flush();
   }
   await feeding;
   // A reply that ends early between two lines is a valid, shorter CSV.

@@ -1,6 +1,7 @@
 import type { Change } from "@weir/contract";
 import { changeRecord } from "../capture.ts";
-import { createJob, jobState, resultPage } from "./bulk.ts";
+import { appendAll } from "../web/append.ts";
+import { createJob, jobState, refusesObject, resultPage } from "./bulk.ts";
 import { Refusal } from "./client.ts";
 import type { Description } from "./describe.ts";
 import type { IdJournal } from "./id-journal.ts";
@@ -63,7 +64,8 @@ export async function compareIds(
 }
 
 async function append({ context }: Shared, changes: readonly Change[]): Promise<void> {
-  if (changes.length > 0) await context.append(changes.map((change) => changeRecord(context.source, change)));
+  const records = changes.map((change) => changeRecord(context.source, change));
+  await appendAll(context, records);
 }
 
 /** Reads rows by their ids. Those that are deleted were never seen, and need not be. */
@@ -130,7 +132,7 @@ async function finishedJob({ client, clock, context }: Shared, query: string): P
   try {
     id = await createJob(client, query, signal);
   } catch (error) {
-    if (error instanceof Refusal) return undefined;
+    if (error instanceof Refusal && refusesObject(error)) return undefined;
     throw error;
   }
   for (;;) {

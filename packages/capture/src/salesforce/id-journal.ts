@@ -6,10 +6,11 @@ import {
   openSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { WeirError } from "@weir/contract";
 
 /** Ids of a partition are held in memory together: 64 of them keep ten million ids at 20 MB. */
 const partitions = 64;
@@ -37,16 +38,29 @@ export class IdJournal {
     return existsSync(this.#path);
   }
 
-  /** Durable when it returns. Adding none only makes sure that there is a file. */
+  /**
+   * Durable when it returns. Adding none only makes sure that there is a file.
+   *
+   * @throws WeirError `state_disk_full`, `capture_failed`
+   */
   add(ids: readonly string[], sign: "+" | "-"): void {
     if (ids.length === 0 && this.exists()) return;
-    mkdirSync(dirname(this.#path), { recursive: true });
-    const file = openSync(this.#path, "a");
     try {
-      writeSync(file, ids.map((id) => `${sign}${id}\n`).join(""));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+      mkdirSync(dirname(this.#path), { recursive: true });
+      const file = openSync(this.#path, "a");
+      try {
+        writeFileSync(file, ids.map((id) => `${sign}${id}\n`).join(""));
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch (cause) {
+      const isFull = (cause as NodeJS.ErrnoException).code === "ENOSPC";
+      const message = "The file of captured ids cannot be written.";
+      throw new WeirError(isFull ? "state_disk_full" : "capture_failed", message, {
+        where: this.#path,
+        cause,
+      });
     }
   }
 

@@ -2,8 +2,9 @@ import { WeirError } from "@weir/contract";
 import type { Change } from "@weir/contract";
 import type { CaptureContext } from "../capture.ts";
 import { changeRecord } from "../capture.ts";
+import { appendAll } from "../web/append.ts";
 import type { Clock } from "../web/clock.ts";
-import { createJob, jobState, resultPage } from "./bulk.ts";
+import { createJob, jobState, refusesObject, resultPage } from "./bulk.ts";
 import { Refusal, type SalesforceClient } from "./client.ts";
 import { compareIds } from "./compare.ts";
 import type { Job, ObjectCursor, Pass } from "./cursor.ts";
@@ -198,7 +199,7 @@ export class ObjectCapture {
     try {
       id = await createJob(client, bulkQuery(description, span), context.signal);
     } catch (error) {
-      if (!(error instanceof Refusal) || error.reason === "INVALID_FIELD") throw error;
+      if (!(error instanceof Refusal) || !refusesObject(error)) throw error;
       context.log("info", `the Bulk API does not take ${this.name}: ${error.reason}`, { object: this.name });
       this.#isRestOnly = true;
       return false;
@@ -327,8 +328,10 @@ export class ObjectCapture {
 
   async #append(changes: readonly Change[]): Promise<void> {
     const { context } = this.#shared;
-    if (changes.length > 0)
-      await context.append(changes.map((change) => changeRecord(context.source, change)));
+    await appendAll(
+      context,
+      changes.map((change) => changeRecord(context.source, change)),
+    );
   }
 
   /** Makes the cursor durable as far as it has come; for when the run ends. */

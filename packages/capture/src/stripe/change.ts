@@ -81,6 +81,9 @@ export interface ReadEvent {
   readonly created: number;
   /** Rendered in the version that the source is pinned to. */
   readonly isPinned: boolean;
+  /** Where it stands among the object's events of its second: the first counts before the second. */
+  readonly stage: number;
+  readonly progress: number;
 }
 
 /**
@@ -115,7 +118,7 @@ export function readEvent(event: JsonObject, pinned: string): ReadEvent | string
   const op = opOf(type);
   const isDelete = op === "delete";
   const stage = isDelete ? 2 : op === "insert" ? 0 : 1;
-  const progress = String(progressOf(about)).padStart(2, "0");
+  const progress = progressOf(about);
   const { stream, key } = subject;
   const change: Change = {
     // A deletion says the same in every version.
@@ -124,10 +127,10 @@ export function readEvent(event: JsonObject, pinned: string): ReadEvent | string
     stream,
     op,
     key,
-    version: `${secondText(created)}-0-${isPinned || isDelete ? 1 : 0}-${stage}-${progress}-${id}`,
+    version: `${secondText(created)}-0-${isPinned || isDelete ? 1 : 0}-${stage}-${String(progress).padStart(2, "0")}-${id}`,
     row: isDelete ? keyRow(subject) : rowOf(about, apiVersion, subject.account),
   };
-  return { change, subject, created, isPinned };
+  return { change, subject, created, isPinned, stage, progress };
 }
 
 /** An event type that ends in `.deleted` says that the object is gone, but for a subscription, which is canceled and stays. */

@@ -58,6 +58,10 @@ export function stripe(options: StripeOptions): StripeSource {
       throw invalid("A webhook secret is empty, or has a space or a line break in it.");
     }
   }
+  const apiUrl = options.apiUrl ?? "https://api.stripe.com";
+  if (!/^(https:\/\/|http:\/\/(127\.0\.0\.1|localhost)(:|$))/.test(apiUrl)) {
+    throw invalid(`apiUrl ${JSON.stringify(apiUrl)} is no https address; the key is sent there.`);
+  }
   for (const type of objects) {
     if (!isListable(type)) throw invalid(`Objects of type ${JSON.stringify(type)} cannot be listed.`);
   }
@@ -73,7 +77,7 @@ export function stripe(options: StripeOptions): StripeSource {
     objects: [...objects],
     toleranceMs: durationMs(options.tolerance ?? "300s"),
     holdMs: durationMs(options.hold ?? "60s"),
-    apiUrl: options.apiUrl ?? "https://api.stripe.com",
+    apiUrl,
     contractsFor: (source) => [changeContract(source)],
   };
 }

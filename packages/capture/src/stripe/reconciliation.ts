@@ -2,6 +2,7 @@ import type { JsonObject } from "@weir/contract";
 import { WeirError } from "@weir/contract";
 import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { changeRecord } from "../capture.ts";
+import { appendAll } from "../web/append.ts";
 import type { Clock } from "../web/clock.ts";
 import type { Page, StripeApi } from "./api.ts";
 import {
@@ -133,9 +134,10 @@ export class Reconciliation {
       if (last === undefined) seconds.push(...window.end());
       for (const { records, undecided, last: after } of seconds) {
         const readings: CapturedRecord[] = [];
-        for (const one of undecided) readings.push(...(await this.#readAgain(one)));
+        for (const one of undecided.filter((one) => !this.#isListed(one)))
+          readings.push(...(await this.#readAgain(one)));
         // Events and the readings that decide between them go together, so that a place after the one is after the other.
-        await this.#context.append([...records, ...readings]);
+        await appendAll(this.#context, [...records, ...readings]);
         this.#counts.events += records.length;
         this.#advance({ window: { to, after } });
       }
@@ -145,6 +147,11 @@ export class Reconciliation {
     }
     this.#windowSeconds = pages > 1 ? windowSeconds : this.#windowSeconds * 2;
     await this.#save({ through: to, window: undefined });
+  }
+
+  /** Whether a listing that began after the second has read the object, and so decided already. */
+  #isListed({ subject, second }: Undecided): boolean {
+    return second <= (this.#cursor.listed[subject.stream] ?? -1) && subject.account === undefined;
   }
 
   /** Reads an object as it is now, for a second whose events do not tell its state. */
@@ -209,7 +216,7 @@ export class Reconciliation {
       const records = page.data.map((object) => this.#readingRecord(listedSubject(object), object, reading));
       after = lastId(page);
       if (after === undefined) records.push(changeRecord(source, fenceChange(type, at)));
-      await this.#context.append(records);
+      await appendAll(this.#context, records);
       this.#counts.listed += page.data.length;
       if (after === undefined) break;
       await this.#save({ listing: { type, at, after } });

@@ -79,9 +79,18 @@ export class EventWindow {
     this.#decided.add(name);
     const [first] = group;
     if (first === undefined) return [];
-    const isClear = group.length === 1 && (first.isPinned || first.change.op === "delete");
-    return isClear ? [] : [{ subject: first.subject, second: first.created }];
+    return isClear(group) ? [] : [{ subject: first.subject, second: first.created }];
   }
+}
+
+/** Whether the events of one object in one second tell its state: one of them is the last, whatever the order of the others. */
+function isClear(group: readonly ReadEvent[]): boolean {
+  if (!group.every(({ isPinned, change }) => isPinned || change.op === "delete")) return false;
+  const [last, ...others] = group.toSorted((a, b) => b.stage - a.stage || b.progress - a.progress);
+  if (last === undefined || last.change.op === "delete") return true;
+  return others.every(({ stage, progress }) =>
+    stage < last.stage ? progress <= last.progress : progress < last.progress,
+  );
 }
 
 /** What Stripe sent and cannot become a change, kept with its content. */
