@@ -128,7 +128,7 @@ test("while batches are committed, every reply is of the one commit that it name
     people.map((who, i) => ({ id: `${round}-${i}`, minute: round, who, store: 1 + (round % 3) }));
   await harness.load(batch(0).map(paid));
   await mirrored(harness.engine);
-  const rounds = 25;
+  const rounds = 10;
   const over = new AbortController();
   const mixed: number[] = [];
   // What each form gives of all rows; sums of `n` are the number of records.

@@ -9,9 +9,13 @@ const pages = [
   "README.md",
   "docs/guide/getting-started.md",
   "docs/guide/tables.md",
+  "docs/guide/persons.md",
   "docs/guide/quarantine.md",
+  "docs/guide/serving.md",
   "docs/guide/operating.md",
   "docs/guide/stripe.md",
+  "docs/guide/files.md",
+  "docs/guide/logs.md",
 ];
 
 test.each(pages)("what %s says is what happens", { timeout: 180_000 }, async (page) => {
