@@ -82,6 +82,8 @@ export interface TableParts {
   readonly time?: string;
   /** The names `x` of the `changed_x` that it reads, where these are not those of `inputs`: `merge` runs when one has a row. */
   readonly watches?: readonly string[];
+  /** Of the records of `from` it reads those with this `stream` only (see `changeContract`): without any, `merge` has nothing to do. */
+  readonly stream?: string;
   /** Whether `merge` has something to do in every batch, whatever records it has. */
   readonly everyBatch?: boolean;
   /** A query of what an operator should know of the table's content: one text a row, as `concern`. */

@@ -7,7 +7,7 @@ import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
 import { idColumns } from "./ids/recent-ids.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
-import { mergeTables, reachedTables } from "./merge.ts";
+import { mergeTables, presentRecords } from "./merge.ts";
 import { rangesOf } from "./planner.ts";
 import { retractSuperseded } from "./retract.ts";
 import type { SupersededRecord, TakenBack } from "./retract.ts";
@@ -32,6 +32,8 @@ export interface Committed {
   readonly commit: number;
   readonly records: number;
   readonly counts: readonly OutcomeCount[];
+  /** Tables that may have changed. */
+  readonly tables: readonly string[];
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -68,9 +70,11 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   await sql.run("BEGIN");
   await timed("ids", () => storeIds(sql, staged, commit));
   failpoint("engine.commit.ids_stored");
-  const present = new Set(staged.contracts.map(({ contract }) => contract.name));
-  await timed("tables", () => mergeTables(sql, context.program, present));
-  await timed("gone", () => recordGone(sql, reachedTables(context.program, present), false));
+  const contracts = new Set(staged.contracts.map(({ contract }) => contract.name));
+  const merged = await timed("tables", async () =>
+    mergeTables(sql, context.program, await presentRecords(sql, context.program, contracts)),
+  );
+  await timed("gone", () => recordGone(sql, merged, false));
   failpoint("engine.commit.tables_merged");
   const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
   failpoint("engine.commit.retracted");
@@ -80,7 +84,22 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   await timed("commit", () => sql.run("COMMIT"));
   failpoint("engine.commit.after_commit");
   await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${staged.schema} CASCADE`);
-  return { commit, records: staged.records, counts, timings };
+  await timed("commit", () => dropTemporary(sql));
+  // What was taken back may have been in any table.
+  const touched = superseded.length > 0 ? context.program.tables : merged;
+  return { commit, records: staged.records, counts, tables: touched.map(({ name }) => name), timings };
+}
+
+/**
+ * Drops what the tables' statements left on the connection: each column of a table, however few its rows, holds blocks of
+ * memory until the next batch that touches it, and with 150 entities that was gigabytes.
+ */
+async function dropTemporary(sql: Sql): Promise<void> {
+  const tables = await sql.rows<{ name: string }>(
+    "SELECT table_name AS name FROM duckdb_tables() WHERE temporary AND NOT internal",
+  );
+  const drops = tables.map(({ name }) => `DROP TABLE temp.${ident(name)}`);
+  if (drops.length > 0) await sql.run(drops.join(";"));
 }
 
 /** Fills `duplicates`; gives the loaded records that records of this batch take the place of. */

@@ -16,15 +16,49 @@ export const showFresh = (sql: Sql, contract: string, query: string): Promise<vo
 export const contractsOf = (program: Program, tables: readonly TableProgram[]): ContractProgram[] =>
   program.contracts.filter(({ contract }) => tables.some(({ from }) => from.includes(contract.name)));
 
-/** The tables that a batch with records of these contracts may change, directly or through others; inputs first. */
-export function reachedTables(program: Program, contracts: ReadonlySet<string>): TableProgram[] {
+/** The contracts that a batch has new records of and, where tables read single streams of one, the streams. */
+export interface Present {
+  readonly contracts: ReadonlySet<string>;
+  readonly streams: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/**
+ * What a batch brings to the tables. A database of 150 tables may have as many entities, of which a batch touches a few: the
+ * statements of all the others would take a second of every commit.
+ *
+ * @param contracts those that have records, as `fresh_<contract>` shows
+ */
+export async function presentRecords(
+  sql: Sql,
+  program: Program,
+  contracts: ReadonlySet<string>,
+): Promise<Present> {
+  const read = program.tables.flatMap(({ from, stream }) => (stream === undefined ? [] : from));
+  const streams = new Map<string, ReadonlySet<string>>();
+  for (const contract of new Set(read.filter((name) => contracts.has(name)))) {
+    const rows = await sql.rows<{ stream: string }>(`SELECT DISTINCT stream FROM ${freshView(contract)}`);
+    streams.set(contract, new Set(rows.map(({ stream }) => stream)));
+  }
+  return { contracts, streams };
+}
+
+/** Whether a batch has records that a table reads. */
+const isFed = (
+  { from, stream, everyBatch = false }: TableProgram,
+  { contracts, streams }: Present,
+): boolean =>
+  everyBatch ||
+  from.some(
+    (contract) =>
+      contracts.has(contract) && (stream === undefined || streams.get(contract)?.has(stream) === true),
+  );
+
+/** The tables that those which are fed change, they themselves and through others; inputs first. */
+export function reachedTables(program: Program, fed: (table: TableProgram) => boolean): TableProgram[] {
   const reached = new Set<string>();
-  return program.tables.filter(({ name, from, inputs, everyBatch = false }) => {
-    const is =
-      everyBatch ||
-      from.some((contract) => contracts.has(contract)) ||
-      inputs.some((input) => reached.has(input));
-    if (is) reached.add(name);
+  return program.tables.filter((table) => {
+    const is = fed(table) || table.inputs.some((input) => reached.has(input));
+    if (is) reached.add(table.name);
     return is;
   });
 }
@@ -66,17 +100,17 @@ export async function mergeTable(sql: Sql, table: TableProgram): Promise<void> {
 /**
  * Brings tables up to date with a batch, each after those that it reads.
  *
- * @param present contracts that have records, as `fresh_<contract>` shows
+ * @returns the tables that it may have changed, whose `changed_<table>` there are
  */
-export async function mergeTables(sql: Sql, program: Program, present: ReadonlySet<string>): Promise<void> {
-  const tables = reachedTables(program, present);
+export async function mergeTables(sql: Sql, program: Program, present: Present): Promise<TableProgram[]> {
+  const tables = reachedTables(program, (table) => isFed(table, present));
   // A table over several contracts reads all of them.
   for (const { contract, emptyClean } of contractsOf(program, tables)) {
-    if (!present.has(contract.name)) await showFresh(sql, contract.name, emptyClean);
+    if (!present.contracts.has(contract.name)) await showFresh(sql, contract.name, emptyClean);
   }
   await forgetChanges(sql, program, tables);
   for (const table of tables) {
-    const isFed = table.everyBatch === true || table.from.some((contract) => present.has(contract));
-    if (isFed || (await hasChanges(sql, table))) await mergeTable(sql, table);
+    if (isFed(table, present) || (await hasChanges(sql, table))) await mergeTable(sql, table);
   }
+  return tables;
 }

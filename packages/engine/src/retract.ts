@@ -69,7 +69,10 @@ async function retractFromTables(
 ): Promise<void> {
   const { program } = context;
   const names = new Set([...losing].map(({ contract }) => contract.name));
-  const tables = reachedTables(program, names);
+  const tables = reachedTables(
+    program,
+    ({ from, everyBatch = false }) => everyBatch || from.some((name) => names.has(name)),
+  );
   const contracts = contractsOf(program, tables);
   for (const contract of contracts) {
     if (!names.has(contract.contract.name))

@@ -1,3 +1,4 @@
+import { fieldOf } from "../entity-model.ts";
 import type { EntityColumn, EntityModel } from "../entity-model.ts";
 import { ident, lines, text } from "../sql.ts";
 
@@ -39,11 +40,19 @@ const hasLattice = (model: EntityModel): boolean =>
 export const isFull = (model: EntityModel): string =>
   hasLattice(model) ? "_op = 'delete'" : "(_op = 'delete' OR _unknown IS NULL)";
 
+/** Whether a record says something of a column. */
+export const isKnown = (name: string): string =>
+  `(_unknown IS NULL OR NOT list_contains(_unknown, ${text(name)}))`;
+
+/** Whether a record may say nothing of a column. */
+export const hasPartialRecords = ({ from, columns }: EntityModel): boolean =>
+  from.kind === "stream" ||
+  from.contracts.some((contract) => columns.some(({ name }) => fieldOf(contract, name) === undefined));
+
 /** The value of a column: the last that is known, or of those the one of the highest rank. */
 function folded({ name, lattice }: EntityColumn): string {
   const by = lattice === undefined ? "_o" : `struct_pack(r := ${rank(name, lattice)}, o := _o)`;
-  const known = `_unknown IS NULL OR NOT list_contains(_unknown, ${text(name)})`;
-  return `(arg_max(struct_pack(v := ${ident(name)}), ${by}) FILTER (WHERE ${known})).v AS ${ident(name)}`;
+  return `(arg_max(struct_pack(v := ${ident(name)}), ${by}) FILTER (WHERE ${isKnown(name)})).v AS ${ident(name)}`;
 }
 
 /**
@@ -54,15 +63,15 @@ function folded({ name, lattice }: EntityColumn): string {
  */
 export function foldQuery(model: EntityModel, records: string): string {
   const declared = `[${model.columns.map(({ name }) => text(name)).join(", ")}]`;
-  return `SELECT _key, ${model.columns.map(({ name }) => ident(name)).join(", ")},
+  return `SELECT _key, _hash, ${model.columns.map(({ name }) => ident(name)).join(", ")},
   _s.e AS _extra, nullif(_s.m, []) AS _misfit, nullif(_s.u, []) AS _unknown, _at, _last.v AS _version, _last.i AS _id
 FROM (
-  SELECT ${lines(["_key", ...model.columns.map(folded), "arg_max(_at, _o) AS _at", "max(_o) AS _last"])},
+  SELECT ${lines(["_key", "_hash", ...model.columns.map(folded), "arg_max(_at, _o) AS _at", "max(_o) AS _last"])},
     weir_folded(list(struct_pack(e := _extra, u := coalesce(_unknown, []), m := coalesce(_misfit, [])) ORDER BY _o), ${declared}) AS _s
   FROM (
     SELECT *, max(_o) FILTER (WHERE _op = 'delete') OVER (PARTITION BY _key) AS _reset FROM ${records}
   )
   WHERE _reset IS NULL OR _o > _reset
-  GROUP BY _key
+  GROUP BY _key, _hash
 )`;
 }

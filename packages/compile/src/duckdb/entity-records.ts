@@ -8,7 +8,7 @@ import { sqlType } from "./leaf.ts";
 /**
  * The records of an entity in one shape:
  *
- *   _key                 which thing: a JSON array of the key's values as text
+ *   _key, _hash          which thing: a JSON array of the key's values as text; and half of its MD5, by which stored rows are found
  *   <columns>            typed; NULL where the value is NULL, unknown, missing, or does not fit
  *   _extra               JSON: the values that no column has; NULL where there are none
  *   _misfit, _unknown    names of columns: those whose value does not fit (it is in `_extra`), those that the record says nothing
@@ -25,6 +25,7 @@ export function recordShape(model: EntityModel): RecordShape {
   return {
     columns: [
       { name: "_key", type: "VARCHAR" },
+      { name: "_hash", type: "UBIGINT" },
       ...model.columns.map(({ name, type }) => ({ name, type: storedType(model, type) })),
       { name: "_extra", type: "JSON" },
       { name: "_misfit", type: "VARCHAR[]" },
@@ -57,7 +58,8 @@ export function recordsQuery(
       : from.contracts
           .map((contract) => contractQuery(model, contract, relation(contract.name)))
           .join("\nUNION ALL\n");
-  return condition === undefined ? query : `SELECT * FROM (${query}) e WHERE ${condition}`;
+  const found = `SELECT _key, md5_number_lower(_key) AS _hash, * EXCLUDE (_key) FROM (${query})`;
+  return condition === undefined ? found : `SELECT * FROM (${found}) e WHERE ${condition}`;
 }
 
 /** `field = value`, for the record that says that the thing is gone. */

@@ -43,6 +43,7 @@ export function entityProgram(name: string, spec: EntitySpec, scope: TableScope)
   return {
     stateTables: [name, history, ...(isStream ? [fences] : [])],
     key: model.key,
+    ...(model.from.kind === "stream" ? { stream: model.from.stream } : {}),
     create: [
       create(name, "One row a thing", ["_deleted BOOLEAN", "_full BOOLEAN", "_commit UBIGINT"]),
       create(history, "All records"),
@@ -134,7 +135,7 @@ SELECT *, ${order()} AS _o, ${isFull(model)} AS _full FROM ${eventsView(name)}`,
 SELECT ${columns.join(", ")} FROM ${records}`,
     },
     changedFrom(changedHistory(model), model.key, records, "Things of the batch"),
-    waysStatement(model),
+    ...waysStatements(model),
     ...(model.from.kind === "stream" ? [unfoundedStatement(model)] : []),
     ...stateStatements(model),
   ];
@@ -153,7 +154,8 @@ function fenceStatements(model: EntityModel): Statement[] {
   const fences = stateTable(besides(model).fences);
   const fenced = (relation: string): string => `${relation} WHERE _version <= ${newFenceOf(model)}`;
   const state = fenced(stateTable(name));
-  const history = fenced(stateTable(besides(model).history));
+  // A fence ends what is older by version, and what is newer is in force from its time at the earliest.
+  const history = `${fenced(stateTable(besides(model).history))} OR _at < (SELECT max(_at) FROM ${hasFence(model)})`;
   return [
     {
       name: `fences of ${name}`,
@@ -174,33 +176,52 @@ SET VARIABLE ${ident(`${name}_new_fence`)} = (SELECT max(_version) FROM ${hasFen
 const unfenced = (model: EntityModel, relation: string): string =>
   model.from.kind === "stream" ? `coalesce(${relation}._version > ${fenceOf(model)}, TRUE)` : "TRUE";
 
-function waysStatement(model: EntityModel): Statement {
+/**
+ * Stored rows are found by the hash of their key, and what else is needed of them by their place in the table. With a
+ * million things and 100 records that is 15 ms of CPU; a join on the key and the versions reads them all: 40 ms.
+ */
+function waysStatements(model: EntityModel): Statement[] {
   const { name } = model;
-  return {
-    name: `ways of ${name}`,
-    purpose: "What the batch's records mean to the state of each thing",
-    sql: `CREATE OR REPLACE TEMP TABLE ${temporary("todo", model)} AS
-SELECT b._key, b._newest, c._row, c._o AS _current, CASE
+  const state = stateTable(name);
+  const [batch, found] = [temporary("batch", model), temporary("found", model)];
+  const key = model.key.map((column) => `c.${ident(column)}`).join(", ");
+  return [
+    {
+      name: `stored things of ${name}`,
+      purpose: "Where the state has rows of the batch's things, or such as have their hash",
+      sql: `CREATE OR REPLACE TEMP TABLE ${found} AS
+SELECT t.rowid AS _row FROM ${state} t WHERE t._hash IN (SELECT _hash FROM ${batch} WHERE _op <> 'truncate')`,
+    },
+    {
+      name: `ways of ${name}`,
+      purpose: "What the batch's records mean to the state of each thing",
+      sql: `CREATE OR REPLACE TEMP TABLE ${temporary("todo", model)} AS
+SELECT b._key, b._hash, b._newest, c._row, c._o AS _current, CASE
   WHEN c._full AND c._o > b._newest THEN 'keep'
   WHEN b._newest_full AND (c._o IS NULL OR b._newest > c._o) THEN 'replace'
   WHEN c._o IS NULL OR c._full OR c._o < b._oldest THEN 'fold'
-  ELSE 'recompute' END AS _how
+  ELSE 'recompute' END AS _how, ${key}
 FROM (
-  SELECT _key, max(_o) AS _newest, min(_o) AS _oldest, arg_max(_full, _o) AS _newest_full
-  FROM ${temporary("batch", model)} b WHERE _op <> 'truncate' AND ${unfenced(model, "b")} GROUP BY _key
-) b LEFT JOIN (SELECT rowid AS _row, _key, _full, ${order()} AS _o FROM ${stateTable(name)}) c ON c._key = b._key`,
-  };
+  SELECT _key, _hash, max(_o) AS _newest, min(_o) AS _oldest, arg_max(_full, _o) AS _newest_full
+  FROM ${batch} b WHERE _op <> 'truncate' AND ${unfenced(model, "b")} GROUP BY _key, _hash
+) b LEFT JOIN (
+  SELECT t.rowid AS _row, t._key, t._full, ${order("t.")} AS _o, ${model.key.map((column) => `t.${ident(column)}`).join(", ")}
+  FROM ${state} t JOIN ${found} f ON t.rowid = f._row
+) c ON c._key = b._key`,
+    },
+  ];
 }
 
 /** A fence that comes late may end a record below states that are newer, and that have a value from it. */
 function unfoundedStatement(model: EntityModel): Statement {
   const [todo, history] = [temporary("todo", model), stateTable(besides(model).history)];
+  const key = model.key.map((column) => `t.${ident(column)}`).join(", ");
   return {
     name: `unfounded states of ${model.name}`,
     purpose: "States newer than the fence that were folded from what it fences",
     needs: hasFence(model),
     sql: `INSERT INTO ${todo}
-SELECT t._key, ${order("t.")}, t.rowid, ${order("t.")}, 'recompute' FROM ${stateTable(model.name)} t
+SELECT t._key, t._hash, ${order("t.")}, t.rowid, ${order("t.")}, 'recompute', ${key} FROM ${stateTable(model.name)} t
 WHERE NOT t._full AND t._key IN (SELECT _key FROM ${history} WHERE _version <= ${newFenceOf(model)})
   AND t._key NOT IN (SELECT _key FROM ${todo});
 UPDATE ${todo} SET _how = 'recompute' WHERE _how = 'fold'`,
@@ -215,7 +236,7 @@ function stateStatements(model: EntityModel): Statement[] {
   );
   const columns = recordShape(model).columns.map((column) => ident(column.name));
   const stored = columns.filter((column) => column !== ident("_op"));
-  const replaced = `${state} WHERE rowid IN (SELECT _row FROM ${todo} WHERE _how <> 'keep')`;
+  const replaced = `${todo} WHERE _row IS NOT NULL AND _how <> 'keep'`;
   const into = [...stored, "_deleted", "_full", "_commit"].join(", ");
   return [
     {
@@ -245,7 +266,7 @@ SELECT ${stored.join(", ")}, FALSE, FALSE, getvariable('weir_commit') FROM (${fo
     {
       name: `take out states of ${name}`,
       purpose: "They are put back as they are now",
-      sql: `DELETE FROM ${replaced}`,
+      sql: `DELETE FROM ${state} WHERE rowid IN (SELECT _row FROM ${replaced})`,
     },
     {
       name: `put in states of ${name}`,
@@ -269,7 +290,7 @@ UNION ALL
 SELECT ${of("b")}, b._o FROM ${batch} b JOIN ${todo} d ON b._key = d._key
 WHERE d._how = 'fold' AND b._op <> 'truncate' AND ${unfenced(model, "b")} AND (d._current IS NULL OR b._o > d._current)
 UNION ALL
-SELECT ${of("h")}, ${order("h.")} FROM ${stateTable(besides(model).history)} h JOIN ${todo} d ON h._key = d._key
+SELECT ${of("h")}, ${order("h.")} FROM ${stateTable(besides(model).history)} h JOIN ${todo} d ON h._hash = d._hash AND h._key = d._key
 WHERE d._how = 'recompute' AND ${unfenced(model, "h")}`;
 }
 
