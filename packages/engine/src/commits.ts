@@ -1,10 +1,15 @@
 /** The number of the last commit, and those who wait for the next. */
 export class Commits {
+  readonly #first: number;
   #current: number;
+  /** The last commit that may have changed a table, by name. */
+  readonly #touched = new Map<string, number>();
   #waiting = new Set<() => void>();
   #closed = false;
 
+  /** @param current the last commit of the process before */
   constructor(current: number) {
+    this.#first = current;
     this.#current = current;
   }
 
@@ -18,8 +23,15 @@ export class Commits {
     return this.#closed;
   }
 
-  advance(commit: number): void {
+  /** Whether a table may have changed after a commit. */
+  touches(table: string, after: number): boolean {
+    return (this.#touched.get(table) ?? this.#first) > after;
+  }
+
+  /** @param tables those that the commit may have changed */
+  advance(commit: number, tables: readonly string[] = []): void {
     this.#current = commit;
+    for (const table of tables) this.#touched.set(table, commit);
     this.#wake();
   }
 

@@ -296,7 +296,7 @@ export class Engine {
     this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());
     this.#retention.consumed(staged.plan.segments);
-    this.commits.advance(committed.commit);
+    this.commits.advance(committed.commit, committed.tables);
     this.#options.onEvent?.({ kind: "commit", ...committed });
     await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Harness } from "../harness.fixture.ts";
 import type { LookupParameters } from "./lookup.ts";
-import { keyOf, mirrored, paid, parsed, program, queried, tables } from "./serving.fixture.ts";
+import { keyOf, keysOf, mirrored, paid, parsed, program, queried, tables } from "./serving.fixture.ts";
 
 const harness = new Harness();
 beforeAll(async () => {
@@ -102,9 +102,8 @@ describe.each(["by scan", "by mirror"])("%s", (how) => {
       const { rows, commit } = await queried(harness.engine, table);
       for (const [key, row] of rows) {
         const values = JSON.parse(key) as (string | null)[];
-        const text = values.length === 1 ? values[0] : key;
-        const given = typeof text === "string" ? { key: [text] } : { columns: { who: null } };
-        const found = await harness.engine.lookup(table, table === "everything" ? {} : given);
+        const columns = Object.fromEntries(keysOf(table).map((name, i) => [name, values[i] ?? null]));
+        const found = await harness.engine.lookup(table, values.length === 0 ? {} : { columns });
         expect({ commit: found.commit, rows: parsed(found.rows) }).toEqual({ commit, rows: [row] });
       }
     }

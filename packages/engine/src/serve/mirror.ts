@@ -106,7 +106,9 @@ export class Mirror {
       this.#store = store;
       await this.#follow(store, true);
       while (!signal.aborted && !commits.closed) {
-        if (commits.current > this.#seen.current) await this.#follow(store, false);
+        const { current } = commits;
+        if (commits.touches(this.#shape.name, this.#seen.current)) await this.#follow(store, false);
+        else if (current > this.#seen.current) this.#seen.advance(current);
         else {
           this.#live = true;
           await commits.after(this.#seen.current, signal);

@@ -1,16 +1,27 @@
-/** For tests of lookups and changes: a project with every shape of table, and records for it. */
-import { count, distinct, last, rollup, sessions, sum } from "@weir/compile";
-import { compileProject } from "@weir/compile";
+/** For tests of lookups and changes: a project with tables of every kind and shape, and records for it. */
+import {
+  compileProject,
+  count,
+  derive,
+  distinct,
+  enrich,
+  entity,
+  identity,
+  last,
+  person,
+  rollup,
+  sessions,
+  sum,
+} from "@weir/compile";
 import { Type, contract, decimal, timestamp } from "@weir/contract";
 import type { JsonValue } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import type { LogRecord } from "../harness.fixture.ts";
 
+const common = { version: "1.0.0", owner: "test", id: "id", time: "at" } as const;
+
 export const Paid = contract("paid", {
-  version: "1.0.0",
-  owner: "test",
-  id: "id",
-  time: "at",
+  ...common,
   fields: Type.Object({
     id: Type.String(),
     at: timestamp(),
@@ -21,11 +32,23 @@ export const Paid = contract("paid", {
   }),
 });
 
+export const Profile = contract("profile", {
+  ...common,
+  fields: Type.Object({
+    id: Type.String(),
+    at: timestamp(),
+    who: Type.String(),
+    email: Type.String(),
+    tier: Type.String(),
+    gone: Type.Boolean(),
+  }),
+});
+
 const measures = { n: count(), total: sum("amount"), grams: sum("weight"), latest: last("amount") };
 
 export const program = compileProject({
   name: "shop",
-  sources: { web: { contracts: [Paid] } },
+  sources: { web: { contracts: [Paid, Profile] } },
   tables: {
     customers: rollup({ from: Paid, by: "who", measures }),
     per_minute: rollup({
@@ -37,8 +60,29 @@ export const program = compileProject({
     visits: sessions({ from: Paid, by: "who", gap: "10m", measures }),
     everything: rollup({ from: Paid, measures }),
     amounts: rollup({ from: Paid, by: ["amount", "at", "weight"], measures: { n: count() } }),
+    profiles: entity({ from: Profile, key: "who", deleted: { field: "gone", equals: true } }),
+    tiers: derive({
+      from: { p: "profiles" },
+      key: "tier",
+      keys: { p: "tier" },
+      sql: "SELECT tier, count(*) AS n, max(email) AS email FROM p GROUP BY tier",
+    }),
+    tagged: enrich({ from: Paid, to: "profiles", on: { who: "who" }, take: "tier", keep: "store" }),
+    people: identity({
+      ids: [
+        [Paid, { who: "who" }],
+        [Profile, { who: "who", email: "email" }],
+      ],
+    }),
+    by_person: rollup({ from: Paid, by: person("people", "who"), measures: { n: count() } }),
+    runs: sessions({ from: Paid, by: person("people", "who"), gap: "10m", measures: { n: count() } }),
   },
 });
+
+export const tables = program.tables.map(({ name }) => name);
+
+export const keysOf = (table: string): readonly string[] =>
+  program.tables.find(({ name }) => name === table)?.key ?? [];
 
 export interface Payment {
   readonly id: string;
@@ -51,17 +95,25 @@ export interface Payment {
 }
 
 export const startMs = Date.parse("2026-01-15T10:00:00Z");
+const timeOf = (minute: number): string => new Date(startMs + minute * 60_000).toISOString();
 
 export function paid({ id, minute, who, store = 1, amount = "1.50", weight = 0.5 }: Payment): LogRecord {
-  const at = new Date(startMs + minute * 60_000).toISOString();
-  const record = { id, at, ...(who === undefined ? {} : { who }), store, amount, weight };
+  const record = { id, at: timeOf(minute), ...(who === undefined ? {} : { who }), store, amount, weight };
   return { source: "web", sent: "paid", text: JSON.stringify(record) };
 }
 
-export const tables = ["customers", "per_minute", "visits", "everything", "amounts"] as const;
+export interface ProfileChange {
+  readonly id: string;
+  readonly minute: number;
+  readonly who: string;
+  readonly email: string;
+  readonly tier: string;
+  readonly gone: boolean;
+}
 
-export const keysOf = (table: string): readonly string[] =>
-  program.tables.find(({ name }) => name === table)?.key ?? [];
+export function profile({ minute, ...rest }: ProfileChange): LogRecord {
+  return { source: "web", sent: "profile", text: JSON.stringify({ at: timeOf(minute), ...rest }) };
+}
 
 export type Row = Record<string, JsonValue>;
 
@@ -88,7 +140,7 @@ export const parsed = (rows: readonly Buffer[]): Row[] =>
 export async function mirrored(engine: Engine): Promise<void> {
   for (const table of tables) {
     const columns = Object.fromEntries(keysOf(table).map((name) => [name, null]));
-    await engine.lookup(table, table === "everything" ? {} : { columns });
+    await engine.lookup(table, keysOf(table).length === 0 ? {} : { columns });
   }
   const deadline = performance.now() + 30_000;
   for (;;) {

@@ -5,8 +5,18 @@ import type { ChangePosition } from "../changes/position.ts";
 import { Harness } from "../harness.fixture.ts";
 import type { Engine } from "../engine.ts";
 import type { LookupResult } from "./serving.ts";
-import { keyOf, keysOf, mirrored, paid, parsed, program, queried, tables } from "./serving.fixture.ts";
-import type { Payment, Row } from "./serving.fixture.ts";
+import {
+  keyOf,
+  keysOf,
+  mirrored,
+  paid,
+  parsed,
+  profile,
+  program,
+  queried,
+  tables,
+} from "./serving.fixture.ts";
+import type { Payment, ProfileChange, Row } from "./serving.fixture.ts";
 
 const payment: fc.Arbitrary<Payment> = fc.record({
   // Few ids: the same id twice takes records back.
@@ -17,9 +27,19 @@ const payment: fc.Arbitrary<Payment> = fc.record({
   amount: fc.constantFrom("1.00", "2.50", "-3.05"),
 });
 
+const change: fc.Arbitrary<ProfileChange> = fc.record({
+  id: fc.nat(30).map(String),
+  minute: fc.nat(120),
+  who: fc.constantFrom("ann", "bob", "cy"),
+  email: fc.constantFrom("a@x", "b@x", "c@x", "d@x"),
+  tier: fc.constantFrom("gold", "lead"),
+  gone: fc.nat(3).map((n) => n === 0),
+});
+
 const batches = fc.array(
   fc.record({
     payments: fc.array(payment, { minLength: 1, maxLength: 12 }),
+    profiles: fc.array(change, { maxLength: 4 }),
     restart: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
   }),
   { minLength: 1, maxLength: 6 },
@@ -102,9 +122,9 @@ test("whatever comes, lookups and followers have what queries give", { timeout }
         const seen = new Map<string, Set<string>>();
         const followers = tables.map((table) => new Follower(table));
         const slow = tables.map((table) => new Follower(table));
-        for (const { payments, restart } of plan) {
+        for (const { payments, profiles, restart } of plan) {
           if (restart) await harness.open(program);
-          await harness.load(payments.map(paid));
+          await harness.load([...payments.map(paid), ...profiles.map(profile)]);
           await mirrored(harness.engine);
           await expectLookups(harness.engine, seen);
           for (const follower of slow) await follower.read(harness.engine, 1, 2);

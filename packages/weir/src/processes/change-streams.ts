@@ -108,7 +108,7 @@ export class ChangeStreams {
         const written = await writeChanges(stream, page);
         if (!page.more) {
           if (isFirst || written > 0) await stream.write(commitEvent(page.next));
-          if (!(await this.#wait(stream, page.next, left))) break;
+          if (!(await this.#wait(stream, table, page.next, left))) break;
         }
         limit = written > pageChars ? Math.max(10, limit >> 2) : Math.min(largestPage, limit * 2);
         page = await this.#page(table, page.next, limit);
@@ -120,18 +120,20 @@ export class ChangeStreams {
   }
 
   /**
-   * Waits for the next commit. A sign of life, now and then, is a position too: that of a reader of a table in which nothing
+   * Waits for the next commit that may have changed the table. A sign of life, now and then, is a position too: that of a reader of a table in which nothing
    * changes must not grow old.
    *
    * @returns false where there will be none, or nobody to tell
    */
-  async #wait(stream: EventWriter, position: ChangePosition, left: AbortSignal): Promise<boolean> {
+  async #wait(stream: EventWriter, table: string, from: ChangePosition, left: AbortSignal): Promise<boolean> {
     const { commits } = this.#engine;
     for (;;) {
+      const isTouched = commits.touches(table, from.commit);
+      const position = isTouched ? from : { ...from, commit: Math.max(from.commit, commits.current) };
       const silentMs = performance.now() - stream.writtenMs;
       if (silentMs >= this.#limits.heartbeatMs) await stream.write(`: heartbeat\n\n${commitEvent(position)}`);
       if (left.aborted || commits.closed) return false;
-      if (commits.current > position.commit) return true;
+      if (isTouched) return true;
       const over = new AbortController();
       const end = (): void => over.abort();
       const timer = setTimeout(end, Math.max(10, this.#limits.heartbeatMs - silentMs));
