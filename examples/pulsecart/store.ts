@@ -79,8 +79,12 @@ let ending = false;
 async function end(code: number): Promise<void> {
   if (ending) return;
   ending = true;
-  await server?.close();
-  process.exit(code);
+  try {
+    await server?.close();
+  } finally {
+    // What could not be removed, as the server is still starting, its guard removes.
+    process.exit(code);
+  }
 }
 
 const fail = (error: unknown): void => {
@@ -92,8 +96,9 @@ if (server === undefined) {
   tell({ type: "missing", reason: missing ?? "" });
   process.disconnect?.();
 } else {
-  // Without its parent nobody needs it.
+  // Without its parent nobody needs it, and that may have gone before this line.
   process.on("disconnect", () => void end(0));
+  if (!process.connected) void end(0);
   process.on("SIGTERM", () => void end(0));
   process.on("uncaughtException", fail);
   const options = JSON.parse(process.argv[2] ?? "{}") as StoreOptions;

@@ -50,7 +50,8 @@ export class ClientProcess {
   /** Lets the clients deliver what they hold, then end. @throws DemoFailure when they end without a ledger */
   async stop(): Promise<ClientLedger> {
     const stop: ToClients = { type: "stop" };
-    if (this.#child.connected) this.#child.send(stop);
+    // Should they end at this moment, their exit says so.
+    if (this.#child.connected) this.#child.send(stop, () => {});
     const ledger = await this.#ledger;
     if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, "exit");
     return ledger;

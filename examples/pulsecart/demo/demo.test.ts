@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { postgresMissing } from "@weir/testkit/postgres";
 import { Stripe } from "stripe";
@@ -42,6 +43,10 @@ function expectStore({ output }: DemoRun): void {
   expect(Number(states)).toBeGreaterThan(24);
   expect(output).toMatch(/[1-9][\d,]* Stripe events, \d+ called twice and \d+ never/);
 }
+
+/** Folders that the process of a store made for its server. */
+const foldersOf = (store: number): string[] =>
+  readdirSync(tmpdir()).filter((name) => name.startsWith(`pulsecart-${store}-`));
 
 async function sendForeignRecord(url: string): Promise<void> {
   const foreign = {
@@ -163,6 +168,16 @@ describe("npm run demo", () => {
     if (store === undefined) return;
     await until(() => (!isRunning(store.server) && !existsSync(store.folder)) || undefined);
   });
+
+  test.runIf(linux && noPostgres === undefined)(
+    "killed while the store starts, it leaves nothing either",
+    async () => {
+      const run = start();
+      const store = await until(() => (run.output === "" ? undefined : run.children()[0]));
+      process.kill(Number(readFileSync(join(run.dataDir, "demo.pid"), "utf8")), "SIGKILL");
+      await until(() => (!isRunning(store) && foldersOf(store).length === 0) || undefined);
+    },
+  );
 
   test.runIf(linux && noPostgres === undefined)(
     "a store that is killed ends it, and its database",

@@ -64,7 +64,8 @@ export class StoreProcess {
   }
 
   tell(message: ToStore): void {
-    if (this.#child.connected) this.#child.send(message);
+    // Should it end at this moment, its exit says so.
+    if (this.#child.connected) this.#child.send(message, () => {});
   }
 
   /** Ends its business. @throws DemoFailure when it ends without its books */

@@ -96,7 +96,6 @@ export function nextLines(options: {
     `${weir("query")} "SELECT reason, count(*) FROM quarantine GROUP BY ALL"`,
     `${weir("quarantine list")} --limit 5`,
     weir("plan"),
-    weir("up"),
   ];
 }
 

@@ -70,12 +70,13 @@ FROM (
 
 /** Orders that were paid long ago, by charges that Stripe still lists and that the bank settled. */
 async function addPayments(pool: pg.Pool, stripe: StripeAccount, settlements: Settlements): Promise<void> {
-  const { rows } = await pool.query<{ id: string; cents: string }>(
-    `SELECT id, (total * 100)::bigint AS cents FROM orders
+  const { rows } = await pool.query<{ id: string; cents: string; at: Date }>(
+    `SELECT id, (total * 100)::bigint AS cents, placed_at + interval '1 minute' AS at FROM orders
     WHERE status IN ('paid', 'shipped', 'delivered') ORDER BY id`,
   );
   const charges: string[] = [];
-  for (const { id, cents } of rows) {
+  for (const { id, cents, at } of rows) {
+    stripe.turnTo(at.getTime());
     const charge = stripe.charge(id, Number(cents));
     charges.push(charge);
     settlements.add({ charge, kind: "charge", orderId: id, cents: Number(cents) });

@@ -22,7 +22,8 @@ export class GuardedServer {
   #server: PostgresServer | undefined;
 
   constructor() {
-    this.#folder = mkdtempSync(join(tmpdir(), "pulsecart-store-"));
+    // A short name: a socket lies in it, and paths of sockets end at 103 characters.
+    this.#folder = mkdtempSync(join(tmpdir(), `pulsecart-${process.pid}-`));
     // PostgreSQL does not run as root; as whom it runs then must get in.
     chmodSync(this.#folder, 0o755);
     // A shell whose input ends when this process does. Nothing that the terminal sends reaches it.

@@ -5,31 +5,34 @@ import type { StripeEvent } from "@weir/testkit/stripe";
 export const apiVersion = "2026-10-28.endive";
 export const apiKey = "sk_test_pulsecart";
 
-/** Until the store opens its books to Weir, Stripe's clock shows a day of last week: its events are old ones. */
-const beforeMs = 5 * 86_400_000;
 const longestListLagMs = 400;
+
+/** Milliseconds since the epoch; undefined once it is right. */
+interface Clock {
+  past: number | undefined;
+}
 
 /** The store's account with Stripe: a stand-in for Stripe's API, and what the store asks of it. Amounts in cents. */
 export class StripeAccount {
   readonly #server: StripeServer;
-  readonly #clock: { behindMs: number };
+  readonly #clock: Clock;
 
-  private constructor(server: StripeServer, clock: { behindMs: number }) {
+  private constructor(server: StripeServer, clock: Clock) {
     this.#server = server;
     this.#clock = clock;
   }
 
   /** @param onEvent told of each event since `open` */
   static async start(seed: number, onEvent: (event: StripeEvent) => void): Promise<StripeAccount> {
-    const clock = { behindMs: beforeMs };
+    const clock: Clock = { past: 0 };
     const server = await StripeServer.start({
-      now: () => Date.now() - clock.behindMs,
+      now: () => clock.past ?? Date.now(),
       seed,
       apiKey,
       apiVersion,
       listLagMs: longestListLagMs,
       onEvent: (event) => {
-        if (clock.behindMs === 0) onEvent(event);
+        if (clock.past === undefined) onEvent(event);
       },
     });
     return new StripeAccount(server, clock);
@@ -39,9 +42,14 @@ export class StripeAccount {
     return this.#server.url;
   }
 
+  /** Until `open`, Stripe's clock shows the time of what is told of the past. */
+  turnTo(past: number): void {
+    this.#clock.past = past;
+  }
+
   /** From now on Stripe's clock is right. */
   open(): void {
-    this.#clock.behindMs = 0;
+    this.#clock.past = undefined;
   }
 
   /** @returns the id of the charge */
