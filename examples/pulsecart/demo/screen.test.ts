@@ -35,7 +35,7 @@ const frame: Frame = {
             name: "capture-stripe",
             role: "capture",
             state: "ready",
-            status: { events: 40, listed: 1100, lag_s: 1 },
+            status: { events: 40, listed: 1100, lagSeconds: 1 },
           },
           { name: "capture-settlements", role: "capture", state: "waiting", lastError: { code: "log_full" } },
         ],

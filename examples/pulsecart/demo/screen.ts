@@ -160,9 +160,9 @@ function captureText(facts: Readonly<Record<string, Cell>>): string {
     return `${count("rowsRead")} rows, ${count("changes")} changes${reading}; ${count("lagBytes")} B behind`;
   }
   if ("events" in facts) {
-    return `${count("listed")} listed, ${count("events")} events; ${count("lag_s")} s behind`;
+    return `${count("listed")} listed, ${count("events")} events; ${count("lagSeconds")} s behind`;
   }
-  if ("files_read" in facts) return `${count("files_read")} files, ${count("rows")} rows`;
+  if ("filesRead" in facts) return `${count("filesRead")} files, ${count("rows")} rows`;
   return "";
 }
 

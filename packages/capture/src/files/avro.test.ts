@@ -113,13 +113,13 @@ test.each(["null", "deflate", "snappy", "zstandard"])(
     const run = drop.start();
     await until(
       () => {
-        const { files_read: read, files_damaged: damaged } = drop.journal.status;
+        const { filesRead: read, filesDamaged: damaged } = drop.journal.status;
         expect(Number(read) + Number(damaged)).toBe(60);
       },
       { run },
     );
     await run.stop();
-    expect(drop.journal.records.length).toBe(4 * Number(drop.journal.status["files_read"]));
+    expect(drop.journal.records.length).toBe(4 * Number(drop.journal.status["filesRead"]));
   },
 );
 

@@ -39,18 +39,21 @@ export function avroReader(source: FilesSource, contract: Contract): FormatReade
         await avro.close();
       }
     },
-    read: (file, rows, from, signal) =>
-      read(file, new TypedRows(source, contract, rows), from as BlockPosition | undefined, signal),
+    read: (file, rows, from, signal) => {
+      const typedOf = (names: readonly string[]): TypedRows => new TypedRows(source, contract, rows, names);
+      return read(file, typedOf, from as BlockPosition | undefined, signal);
+    },
   };
 }
 
 async function* read(
   file: OpenFile,
-  typed: TypedRows,
+  typedOf: (names: readonly string[]) => TypedRows,
   from: BlockPosition | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Batch, void, undefined> {
   const avro = await AvroFile.open(file, from?.offset, signal);
+  const typed = typedOf(avro.record.fields.map(({ name }) => name));
   let rows = from?.rows ?? 0;
   try {
     for (let block = await avro.next(); block !== undefined; block = await avro.next()) {
@@ -60,14 +63,11 @@ async function* read(
         const start = bytes.at;
         const values = readRow(bytes, avro.record);
         const isText = !bytes.invalidText;
-        const columns = values.map(([name, value]): [string, () => TypedValue] => [
-          name,
-          () => {
-            if (!isText) throw new InvalidText();
-            return value;
-          },
-        ]);
-        records.push(typed.record(++rows, columns, () => Buffer.from(bytes.slice(start, bytes.at))));
+        const valueAt = (column: number): TypedValue => {
+          if (!isText) throw new InvalidText();
+          return values[column]!;
+        };
+        records.push(typed.record(++rows, valueAt, () => Buffer.from(bytes.slice(start, bytes.at))));
       }
       checkEnd(bytes);
       yield { records, position: { offset: avro.offset, rows } satisfies Json };
@@ -77,9 +77,9 @@ async function* read(
   }
 }
 
-function readRow(bytes: AvroBytes, { fields }: AvroRecord): (readonly [string, TypedValue])[] {
+function readRow(bytes: AvroBytes, { fields }: AvroRecord): TypedValue[] {
   bytes.invalidText = false;
-  return fields.map(({ name, read: readField }) => [name, readField(bytes)]);
+  return fields.map(({ read: readField }) => readField(bytes));
 }
 
 function checkEnd(bytes: AvroBytes): void {

@@ -80,7 +80,7 @@ export class Drop {
     const run = this.start(options);
     await until(
       () => {
-        const { files_read: read, files_damaged: damaged, files_ready: ready } = this.journal.status;
+        const { filesRead: read, filesDamaged: damaged, filesReady: ready } = this.journal.status;
         if (read === (expected.read ?? 0) && damaged === (expected.damaged ?? 0) && ready === 0) return;
         throw new Error(JSON.stringify(this.journal.status));
       },

@@ -84,7 +84,7 @@ test("what is being written is not read: hidden and temporary names, and files t
   }
   await until(() => expect(ids(drop)).toEqual(["0", "1", "2", "3", "4", "5", "6", "7"]), { run });
   await run.stop();
-  expect(drop.journal.status["files_read"]).toBe(1);
+  expect(drop.journal.status["filesRead"]).toBe(1);
 });
 
 test("a file with a mark of its own is read when the mark is there", async () => {
@@ -165,7 +165,7 @@ test.each<[name: string, bytes: () => Buffer | string, says: string]>([
     drop.put(name, bytes());
     drop.put("good.csv", header + row("good"));
     const run = drop.start();
-    await until(() => expect(drop.journal.status).toMatchObject({ files_read: 1, files_damaged: 1 }), {
+    await until(() => expect(drop.journal.status).toMatchObject({ filesRead: 1, filesDamaged: 1 }), {
       run,
     });
     expect(drop.journal.said(says)).toBe(true);

@@ -220,10 +220,10 @@ class FilesCapture implements Capture {
   #report(ledger: FileLedger, context: CaptureContext, ready: number): void {
     const { read, damaged } = ledger.counts();
     context.report({
-      files_read: read,
-      files_damaged: damaged,
-      files_waiting: this.#waiting.size,
-      files_ready: ready,
+      filesRead: read,
+      filesDamaged: damaged,
+      filesWaiting: this.#waiting.size,
+      filesReady: ready,
       rows: this.#rows,
       reading: ledger.progress?.path ?? null,
       problem: this.#problem,

@@ -54,10 +54,10 @@ async function* batches(
       const records = rows.slice(at, at + batchRows).map((row, i) =>
         typed.record(
           start + at + i + 1,
-          parquet.columns.map((column): [string, () => ReturnType<ParquetColumn["value"]>] => [
-            column.name,
-            () => column.value(row[column.name]),
-          ]),
+          (column) => {
+            const { name, value } = parquet.columns[column]!;
+            return value(row[name]);
+          },
           () => Buffer.from(shown(row)),
         ),
       );

@@ -132,7 +132,7 @@ function statusOf(
   client: SalesforceClient,
 ): CaptureStatus {
   const status: Record<string, string | number | null> = {
-    settle_lag_s: spec.settleMs / 1000,
+    settleLagSeconds: spec.settleMs / 1000,
     ...quota.status(),
   };
   let lagMs = 0;
@@ -148,7 +148,7 @@ function statusOf(
     if (counts.found > 0) status[`${name}_found`] = counts.found;
     lagMs = through === undefined ? lagMs : Math.max(lagMs, client.serverNow() - Date.parse(through));
   }
-  return { ...status, lag_s: Math.round(lagMs / 1000) };
+  return { ...status, lagSeconds: Math.round(lagMs / 1000) };
 }
 
 async function check(spec: SalesforceSource, client: SalesforceClient): Promise<Finding[]> {

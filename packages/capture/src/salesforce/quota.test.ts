@@ -55,7 +55,7 @@ test("the source keeps to its share over days and restarts, and goes on by itsel
   // Logins are no API requests: one an hour here, because each run begins with one.
   expect(most).toBeLessThanOrEqual(200 + 24);
   expect(most).toBeGreaterThan(150);
-  expect(memory.status).toMatchObject({ quota_own_limit: 200, quota_limit: 400 });
+  expect(memory.status).toMatchObject({ quotaOwnLimit: 200, quotaLimit: 400 });
   account.insert({ Name: "later" });
   await run(6 * hourMs);
   expect(memory.texts.some((text) => text.includes('"Name":"later"'))).toBe(true);
@@ -115,8 +115,8 @@ test("what was used before a restart counts, and is forgotten after a day", () =
   const hour = startMs / hourMs;
   quota.load({ hours: { [String(hour - 1)]: 30, [String(hour - 24)]: 5, [String(hour - 25)]: 7, x: 1 } });
   quota.note("api-usage=1/200");
-  expect(quota.status()).toMatchObject({ quota_own: 35, quota_own_limit: 100 });
+  expect(quota.status()).toMatchObject({ quotaOwn: 35, quotaOwnLimit: 100 });
   clock.jump(hourMs);
-  expect(quota.status()).toMatchObject({ quota_own: 30 });
+  expect(quota.status()).toMatchObject({ quotaOwn: 30 });
   expect(quota.save()).toEqual({ hours: { [String(hour - 1)]: 30 }, limit: 200 });
 });

@@ -69,10 +69,10 @@ export class Quota {
   status(): Record<string, string | number | null> {
     return {
       quota: this.#state,
-      quota_own: this.#own(),
-      quota_own_limit: this.#allowed() ?? null,
-      quota_used: this.#used ?? null,
-      quota_limit: this.#limit ?? null,
+      quotaOwn: this.#own(),
+      quotaOwnLimit: this.#allowed() ?? null,
+      quotaUsed: this.#used ?? null,
+      quotaLimit: this.#limit ?? null,
     };
   }
 

@@ -228,7 +228,7 @@ test("a row that becomes visible within the settle lag is not missed; status say
   one.account.insert({ Name: "early" });
   await one.pass(20 * minuteMs);
   expect(captured(one)).toEqual(stored(one.account));
-  expect(one.memory.status).toMatchObject({ settle_lag_s: 300, Account_rows: 2 });
+  expect(one.memory.status).toMatchObject({ settleLagSeconds: 300, Account_rows: 2 });
   expect(one.memory.status).not.toHaveProperty("Account_found");
 });
 

@@ -178,7 +178,7 @@ test.each([1, 2, 3])(
   async (seed) => {
     const one = await history(seed, { lostPercent: 30 });
     expect(captured(one)).toEqual(expected(one));
-    expect(one.memory.status).toMatchObject({ listing: null, not_listed: null });
+    expect(one.memory.status).toMatchObject({ listing: null, notListed: null });
     // Each part is needed: without it the same history goes wrong.
     expect(captured(one, isNoReading)).not.toEqual(expected(one));
     expect(captured(one, isNoEvent)).not.toEqual(expected(one));
@@ -337,7 +337,7 @@ test("what the key may not list is known by its events, and status and log say s
   const { clock, server, memory } = one;
   const id = server.create("charge");
   await one.run(clock.now() + 35 * minuteMs);
-  expect(memory.status).toMatchObject({ not_listed: "charge" });
+  expect(memory.status).toMatchObject({ notListed: "charge" });
   expect(memory.warnings.filter(({ code }) => code === "stripe_permission_missing")).toHaveLength(1);
   expect(
     capturedRows(memory.texts)

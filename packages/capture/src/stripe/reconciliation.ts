@@ -242,10 +242,10 @@ export class Reconciliation {
   #report(): void {
     const { listing, through } = this.#cursor;
     this.#context.report({
-      ...(through === 0 ? {} : { events_through: new Date(through * 1000).toISOString() }),
-      lag_s: Math.max(0, this.#horizon() - through),
+      ...(through === 0 ? {} : { eventsThrough: new Date(through * 1000).toISOString() }),
+      lagSeconds: Math.max(0, this.#horizon() - through),
       listing: listing?.type ?? null,
-      not_listed: [...this.#skipped].join(", ") || null,
+      notListed: [...this.#skipped].join(", ") || null,
       ...this.#counts,
       requests: this.#api.requests,
     });
