@@ -13,13 +13,15 @@ export type {
 export { rollup, sessions } from "./builders.ts";
 export { derive } from "./derive-builder.ts";
 export type { KeyMapping } from "./derive-builder.ts";
-export { entity } from "./entity-builder.ts";
+export { enrich } from "./enrich-builder.ts";
 export { identity, person } from "./identity-builder.ts";
 export type { IdFields } from "./identity-builder.ts";
+export { entity } from "./entity-builder.ts";
 export { avg, count, distinct, first, last, max, min, sum } from "./measure.ts";
 export type { Measure } from "./measure.ts";
 export type {
   DeriveSpec,
+  EnrichSpec,
   EntitySpec,
   IdentityLink,
   IdentitySpec,

@@ -49,6 +49,25 @@ export interface EntitySpec {
   readonly deleted?: { readonly field: string; readonly equals: string | number | boolean };
 }
 
+/** Records with columns of the entity that each names. */
+export interface EnrichSpec {
+  readonly kind: "enrich";
+  readonly from: Contract;
+  /** The entity. */
+  readonly to: string;
+  /** Paths in the record, and the columns of the entity's key that they equal. */
+  readonly on: Readonly<Record<string, string>>;
+  /** Columns of the entity; they are named with the prefix. */
+  readonly take: readonly string[];
+  readonly prefix: string;
+  /** Paths in the record that become columns. */
+  readonly keep: readonly string[];
+  /** Whether the entity is taken as it was at the record's event time, not as it is. */
+  readonly asOf: boolean;
+  /** A record without a parent is held back until something was received this much later than it. */
+  readonly graceMs?: number;
+}
+
 /** A query over other tables, computed anew for the keys whose rows changed. */
 export interface DeriveSpec {
   readonly kind: "derive";
@@ -85,7 +104,7 @@ export interface IdentityLink {
   readonly ids: readonly { readonly kind: string; readonly path: string }[];
 }
 
-export type TableSpec = SessionsSpec | RollupSpec | EntitySpec | DeriveSpec | IdentitySpec;
+export type TableSpec = SessionsSpec | RollupSpec | EntitySpec | EnrichSpec | DeriveSpec | IdentitySpec;
 
 /** A source as the compiler sees it: what it may bring. */
 export interface SourceContracts {

@@ -34,6 +34,7 @@ export {
   count,
   derive,
   distinct,
+  enrich,
   entity,
   first,
   identity,
@@ -48,6 +49,7 @@ export {
 export type { EngineSettings } from "@weir/engine";
 export type {
   DeriveSpec,
+  EnrichSpec,
   EntitySpec,
   IdFields,
   IdentitySpec,

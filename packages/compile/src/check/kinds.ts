@@ -1,14 +1,16 @@
 import type { TableSpec } from "../table.ts";
 import type { TableKind } from "./checking.ts";
 import { deriveKind } from "./derive.ts";
-import { entityKind } from "./entity.ts";
+import { enrichKind } from "./enrich.ts";
 import { identityKind } from "./identity.ts";
+import { entityKind } from "./entity.ts";
 import { rollupKind, sessionsKind } from "./measured.ts";
 
 const kinds: { readonly [K in TableSpec["kind"]]: TableKind<Extract<TableSpec, { kind: K }>> } = {
   sessions: sessionsKind,
   rollup: rollupKind,
   entity: entityKind,
+  enrich: enrichKind,
   derive: deriveKind,
   identity: identityKind,
 };

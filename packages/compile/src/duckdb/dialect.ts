@@ -3,9 +3,10 @@ import type { ContractModel } from "../model.ts";
 import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
 import type { ProjectSpec, TableSpec } from "../table.ts";
 import { deriveProgram } from "./derive.ts";
+import { enrichProgram } from "./enrich.ts";
+import { identityProgram } from "./identity.ts";
 import { entityProgram } from "./entity.ts";
 import { entityMacros } from "./entity-fold.ts";
-import { identityProgram } from "./identity.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
@@ -51,6 +52,8 @@ export const duckdb: Dialect = {
         return rollupProgram(name, spec, scope);
       case "entity":
         return entityProgram(name, spec, scope);
+      case "enrich":
+        return enrichProgram(name, spec, scope);
       case "derive":
         return deriveProgram(name, spec, scope);
       case "identity":

@@ -1,0 +1,267 @@
+import { recordPaths } from "../check/enrich.ts";
+import { entityModel } from "../entity-model.ts";
+import { typeAt } from "../model.ts";
+import type { ContractModel } from "../model.ts";
+import type { Statement, TableParts, TableProgram } from "../program.ts";
+import { all, ident, lines } from "../sql.ts";
+import type { EnrichSpec } from "../table.ts";
+import type { TableScope } from "./dialect.ts";
+import { historyQuery } from "./entity-history.ts";
+import { affectedTable, changedFrom, changedStatement, changedTable, columnOf } from "./events.ts";
+import { eventsView, removedTable, stateTable } from "./events.ts";
+import { sqlType } from "./leaf.ts";
+import { freshView } from "./rows.ts";
+
+/**
+ * Enriched records: one row a record, with columns of its parent, the entity of the key that the record names.
+ *
+ * Invariant: each row has what the entity, as it stands, gives for the record: as it is, or as it was at the record's
+ * event time. A batch brings new records, and changed parents: the rows of these are computed again, as are those
+ * whose grace ends. Rows that come out as they were are left alone.
+ *
+ * A row that is held back (see `graceMs`) is in the state with `_visible` false.
+ */
+export function enrichProgram(name: string, spec: EnrichSpec, scope: TableScope): TableParts {
+  const model = enrichModel(name, spec, scope);
+  const { id, columns, taken } = model;
+  const state = stateTable(name);
+  const shown = [...columns, ...taken.map((column) => column.name), "_matched", "_parent_version"];
+  const visible = spec.graceMs === undefined ? "" : " WHERE _visible";
+  return {
+    stateTables: [name],
+    create: [
+      {
+        name: `state of ${name}`,
+        purpose: "One row a record",
+        sql: `CREATE TABLE ${state} AS
+SELECT ${lines([
+          ...model.record.map(({ column, type }) => `NULL::${type} AS ${ident(column)}`),
+          ...taken.map((column) => `_p.${ident(column.of)} AS ${ident(column.name)}`),
+          "FALSE AS _matched",
+          "_p._version AS _parent_version",
+          "FALSE AS _visible",
+          "NULL::BIGINT AS _received",
+          "NULL::UBIGINT AS _commit",
+        ])}
+FROM (${model.current}) _p LIMIT 0`,
+      },
+    ],
+    build: [],
+    events: eventsStatement(model),
+    merge: mergeStatements(model),
+    changed: changedStatement(name, [ident(id)], state),
+    retract: [
+      {
+        name: `affected records of ${name}`,
+        purpose: "Ids that lose a record",
+        sql: `CREATE OR REPLACE TEMP TABLE ${affectedTable(name)} AS
+SELECT DISTINCT ${ident(id)} FROM ${removedTable(model.contract.name)}`,
+      },
+      {
+        name: `drop affected records of ${name}`,
+        purpose: "They are computed anew from the clean zone",
+        sql: `DELETE FROM ${state} _t WHERE EXISTS (SELECT 1 FROM ${affectedTable(name)} _a WHERE _a.${ident(id)} = _t.${ident(id)})`,
+      },
+      changedFrom(name, [id], affectedTable(name), "Records that are dropped"),
+    ],
+    affectedEvents: eventsStatement(
+      model,
+      `EXISTS (SELECT 1 FROM ${affectedTable(name)} _a WHERE _a.${ident(id)} = _f.${ident(id)})`,
+    ),
+    views: [{ name, sql: `SELECT ${shown.map(ident).join(", ")} FROM ${state}${visible}` }],
+    key: [id],
+    stamped: `SELECT ${[...shown.map(ident), "_commit"].join(", ")} FROM ${state}${visible}`,
+    time: model.time,
+    watches: [model.watched],
+    ...(spec.graceMs === undefined ? {} : { everyBatch: true }),
+  };
+}
+
+interface EnrichModel {
+  readonly name: string;
+  readonly contract: ContractModel;
+  readonly id: string;
+  readonly time: string;
+  /** The record's columns: id, time, what it is matched by, what is kept. */
+  readonly record: readonly { readonly path: string; readonly column: string; readonly type: string }[];
+  readonly columns: readonly string[];
+  readonly taken: readonly { readonly of: string; readonly name: string }[];
+  /** Columns of the record, and the parent's that they equal. */
+  readonly on: readonly { readonly column: string; readonly parent: string }[];
+  /** What of the parent's changes matters: those of its rows, or of its history. */
+  readonly watched: string;
+  /** The query behind the parent's view. */
+  readonly current: string;
+  /** The query of every state that some parents had; undefined where they are taken as they are. */
+  readonly history: ((some: (records: string) => string) => string) | undefined;
+  readonly graceUs: number | undefined;
+}
+
+function enrichModel(name: string, spec: EnrichSpec, scope: TableScope): EnrichModel {
+  const contract = scope.model(spec.from.name);
+  const parent = scope.inputs.get(spec.to);
+  if (parent === undefined) throw new Error(`unreachable: no table ${spec.to}`);
+  const record = recordPaths(spec, contract).map((path) => {
+    const type = typeAt(contract, path);
+    if (type === undefined) throw new Error(`unreachable: no field ${path}`);
+    return { path, column: columnOf(path), type: sqlType(type) };
+  });
+  return {
+    name,
+    contract,
+    id: contract.id,
+    time: contract.time,
+    record,
+    columns: record.map(({ column }) => column),
+    taken: spec.take.map((of) => ({ of, name: `${spec.prefix}${of}` })),
+    on: Object.entries(spec.on).map(([path, column]) => ({ column: columnOf(path), parent: column })),
+    watched: spec.asOf ? `${spec.to}_history` : spec.to,
+    current: parent.views[0]?.sql ?? "",
+    history: spec.asOf ? parentHistory(spec, scope, parent) : undefined,
+    graceUs: spec.graceMs === undefined ? undefined : spec.graceMs * 1000,
+  };
+}
+
+function parentHistory(
+  { to }: EnrichSpec,
+  scope: TableScope,
+  { stateTables }: TableProgram,
+): EnrichModel["history"] {
+  const spec = scope.project.tables[to];
+  if (spec?.kind !== "entity") throw new Error(`unreachable: ${to} is no entity`);
+  const model = entityModel(to, spec, scope.project, (contract) => scope.model(contract));
+  const [, history = "", fences] = stateTables;
+  return (some) =>
+    historyQuery(
+      model,
+      `(SELECT _p.* FROM ${some(stateTable(history))})`,
+      fences === undefined ? undefined : stateTable(fences),
+    );
+}
+
+/** @param condition on `_f`, a record of the contract */
+function eventsStatement({ name, contract, record }: EnrichModel, condition = "TRUE"): Statement {
+  const columns = record.map(({ path, column }) => {
+    const parts = path.split(".").map(ident);
+    return `_f.${parts.join(".")} AS ${ident(column)}`;
+  });
+  return {
+    name: `events of ${name}`,
+    purpose: "The batch's records in the table's shape",
+    sql: `CREATE OR REPLACE TEMP VIEW ${eventsView(name)} AS
+SELECT ${lines([...columns, "epoch_us(_f._received_at) AS _received"])}
+FROM ${freshView(contract.name)} _f WHERE ${condition}`,
+  };
+}
+
+function mergeStatements(model: EnrichModel): Statement[] {
+  const { name, id, columns, taken, on } = model;
+  const state = stateTable(name);
+  const [todo, next] = [ident(`todo_${name}`), ident(`next_${name}`)];
+  const own = columns.map(ident);
+  const results = [...taken.map((column) => column.name), "_matched", "_parent_version", "_visible"].map(
+    ident,
+  );
+  const result = (of: string): string =>
+    `struct_pack(${results.map((column) => `${column} := ${of}.${column}`).join(", ")})`;
+  const isOfChanged = all(on.map(({ column, parent }) => `_c.${ident(parent)} = _t.${ident(column)}`));
+  const changed = changedTable(model.watched);
+  const again = [
+    `${state} _t SEMI JOIN ${changed} _c ON ${isOfChanged}`,
+    ...(model.graceUs === undefined
+      ? []
+      : [
+          `(SELECT rowid, * FROM ${state} WHERE NOT _visible AND _received <= ${dueUs(model.graceUs)}) _t
+  ANTI JOIN ${changed} _c ON ${isOfChanged}`,
+        ]),
+  ];
+  const stored = [...own, ...results, "_received"].join(", ");
+  return [
+    {
+      name: `records to match of ${name}`,
+      purpose: "New ones, those of changed parents, and those whose grace ends",
+      sql: `CREATE OR REPLACE TEMP TABLE ${todo} AS
+SELECT NULL::BIGINT AS _row, ${own.join(", ")}, _received, NULL AS _was FROM ${eventsView(name)}
+UNION ALL
+${again
+  .map(
+    (rows) =>
+      `SELECT _t.rowid, ${own.map((column) => `_t.${column}`).join(", ")}, _t._received, ${result("_t")} FROM ${rows}`,
+  )
+  .join("\nUNION ALL\n")}`,
+    },
+    ...parentStatements(model, todo),
+    {
+      name: `matched records of ${name}`,
+      purpose: "With their parents; those that are as before are left out",
+      sql: `CREATE OR REPLACE TEMP TABLE ${next} AS
+SELECT * FROM (${matchedQuery(model, todo)}) _n
+WHERE _row IS NULL OR ${result("_n")} IS DISTINCT FROM _was OR ${result("_n")}::VARCHAR IS DISTINCT FROM _was::VARCHAR`,
+    },
+    {
+      name: `merge ${name}`,
+      purpose: "Put the rows in the place of those before",
+      sql: `DELETE FROM ${state} WHERE rowid IN (SELECT _row FROM ${next});
+INSERT INTO ${state} (${stored}, _commit) SELECT ${stored}, getvariable('weir_commit') FROM ${next}`,
+    },
+    changedFrom(name, [id], next, "Records that are new or have other columns of their parent"),
+  ];
+}
+
+/** The newest time of receipt at which a record's grace has ended. */
+const dueUs = (graceUs: number): string => `getvariable('weir_newest_us') - ${graceUs}`;
+
+/** `parents_<table>`: the parents that the records name, as they are or in every state that they had. */
+function parentStatements(model: EnrichModel, todo: string): Statement[] {
+  const { name, on, taken } = model;
+  const [keys, parents] = [ident(`keys_${name}`), ident(`parents_${name}`)];
+  const columns = [...new Set([...on.map(({ parent }) => parent), ...taken.map(({ of }) => of)])].map(ident);
+  const named = (relation: string): string =>
+    `${relation} _p SEMI JOIN ${keys} _k ON ${all(on.map(({ parent }) => `_k.${ident(parent)} = _p.${ident(parent)}`))}`;
+  const query =
+    model.history === undefined
+      ? `SELECT ${[...columns, "_version"].join(", ")} FROM ${named(`(${model.current})`)}`
+      : `SELECT ${[...columns, "_version", "_op", "valid_from AS _from", "valid_to AS _to"].join(", ")}
+FROM (${model.history(named)})
+WHERE valid_to IS NULL OR valid_to > valid_from`;
+  return [
+    {
+      name: `parents to find of ${name}`,
+      purpose: "Their keys",
+      sql: `CREATE OR REPLACE TEMP TABLE ${keys} AS
+SELECT DISTINCT ${on.map(({ column, parent }) => `${ident(column)} AS ${ident(parent)}`).join(", ")} FROM ${todo}
+WHERE ${all(on.map(({ column }) => `${ident(column)} IS NOT NULL`))}`,
+    },
+    {
+      name: `parents of ${name}`,
+      purpose: model.history === undefined ? "As they are" : "Every state that they had",
+      sql: `CREATE OR REPLACE TEMP TABLE ${parents} AS\n${query}`,
+    },
+  ];
+}
+
+/** The records of `todo` in the shape of the state, with `_row` and `_was`. */
+function matchedQuery(model: EnrichModel, todo: string): string {
+  const { name, columns, taken, on, time, graceUs } = model;
+  const parents = ident(`parents_${name}`);
+  const equal = on.map(({ column, parent }) => `_e.${ident(column)} = _p.${ident(parent)}`);
+  const isAsOf = model.history !== undefined;
+  // Of the states that began before, the last; intervals of one parent do not overlap.
+  const join = isAsOf
+    ? `ASOF LEFT JOIN ${parents} _p ON ${all([...equal, `_e.${ident(time)} >= _p._from`])}`
+    : `LEFT JOIN ${parents} _p ON ${all(equal)}`;
+  const isMatched = isAsOf
+    ? `_p._from IS NOT NULL AND (_p._to IS NULL OR _e.${ident(time)} < _p._to) AND _p._op <> 'delete'`
+    : `_p.${ident(on[0]?.parent ?? "")} IS NOT NULL`;
+  const visible = graceUs === undefined ? "TRUE" : `_matched OR _received <= ${dueUs(graceUs)}`;
+  return `SELECT ${[...columns, ...taken.map((column) => column.name), "_matched", "_parent_version"].map(ident).join(", ")},
+  ${visible} AS _visible, _received, _row, _was
+FROM (
+  SELECT _e.*, ${isMatched} AS _matched,
+    ${lines([
+      ...taken.map((column) => `CASE WHEN _matched THEN _p.${ident(column.of)} END AS ${ident(column.name)}`),
+      "CASE WHEN _matched THEN _p._version END AS _parent_version",
+    ])}
+  FROM ${todo} _e ${join}
+)`;
+}
