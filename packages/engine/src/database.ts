@@ -106,6 +106,9 @@ export class Database {
       await sql.run(
         `SET wal_autocheckpoint = '256MB'; SET TimeZone = 'UTC'; SET enable_progress_bar = false`,
       );
+      // A join that finds few rows of a large table, such as a batch's things, reads only where they are: up to so many at
+      // once. With 100 of a million entities 17 ms of CPU, where with the default of 50 values it is 38.
+      await sql.run("SET GLOBAL dynamic_or_filter_threshold = 1000");
       await attachState(sql.connection, stateFile);
       // What spilled to disk in a process that was killed: it held the state file, which is ours now.
       for (const name of readdirSync(tempDir)) {
