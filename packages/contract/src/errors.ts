@@ -368,6 +368,11 @@ export const errorCodes = {
     meaning: "Only one SELECT statement at a time can be run as a query.",
     remedy: "Send one SELECT (or WITH, FROM, EXPLAIN) statement.",
   },
+  queries_overloaded: {
+    status: 503,
+    meaning: "More queries wait for others to end than the engine lets wait.",
+    remedy: "Send it again later, or ask for less at a time.",
+  },
   query_timeout: {
     status: 408,
     meaning: "The query ran longer than it may.",

@@ -11,12 +11,22 @@ export interface SnapshotOptions {
   readonly reads: string;
 }
 
+/**
+ * Work for users that runs side by side. Each statement holds a thread of libuv's pool, which has 16 in an engine's process; the
+ * engine's own statements need the rest.
+ */
+const atOnce = 10;
+const mostWaiting = 1_000;
+const interruptEveryMs = 50;
+
 /** Gives reading work a connection of its own in a read-only transaction: all that it reads is of one commit. */
 export class Snapshots {
   readonly #database: Database;
   readonly #lake: Lake;
   readonly #idle: Sql[] = [];
   readonly #views: readonly FileView[];
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
   #closed = false;
 
   constructor(database: Database, lake: Lake, views: readonly FileView[]) {
@@ -25,17 +35,46 @@ export class Snapshots {
     this.#views = views;
   }
 
-  /** @throws WeirError `query_timeout`, and what `work` does */
+  /**
+   * Runs work that users asked for, once fewer than ten others run. The time counts from the call.
+   *
+   * @throws WeirError `query_timeout`, `queries_overloaded`, and what `work` does
+   */
   async run<T>(
+    { timeoutMs, reads }: SnapshotOptions,
+    work: (sql: Sql, commit: number) => Promise<T>,
+  ): Promise<T> {
+    const from = performance.now();
+    await this.#enter(timeoutMs);
+    try {
+      const left = Math.max(1, timeoutMs - (performance.now() - from));
+      return await this.runOwn({ timeoutMs: left, reads }, work);
+    } catch (error) {
+      throw error instanceof WeirError && error.code === "query_timeout"
+        ? new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error })
+        : error;
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Runs the engine's own work, without waiting. */
+  async runOwn<T>(
     { timeoutMs, reads }: SnapshotOptions,
     work: (sql: Sql, commit: number) => Promise<T>,
   ): Promise<T> {
     const sql = this.#idle.pop() ?? (await this.#connect());
     let late = false;
-    const timer = setTimeout(() => {
+    let timer = setTimeout(() => {
       late = true;
-      sql.connection.interrupt();
+      interrupt();
     }, timeoutMs);
+    // Again and again: one that comes before a waiting statement has begun is without effect.
+    const interrupt = (): void => {
+      sql.connection.interrupt();
+      timer = setTimeout(interrupt, interruptEveryMs);
+    };
     try {
       return await this.#inTransaction(sql, async () => {
         const lowered = reads.toLowerCase();
@@ -54,9 +93,31 @@ export class Snapshots {
       throw new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error });
     } finally {
       clearTimeout(timer);
-      if (this.#closed) sql.close();
+      if (this.#closed || late) sql.close();
       else this.#idle.push(sql);
     }
+  }
+
+  async #enter(timeoutMs: number): Promise<void> {
+    if (this.#running < atOnce) {
+      this.#running++;
+      return;
+    }
+    if (this.#waiting.length >= mostWaiting) {
+      throw new WeirError("queries_overloaded", `${mostWaiting} queries wait for others to end.`);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const enter = (): void => {
+        clearTimeout(timer);
+        this.#running++;
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        reject(new WeirError("query_timeout", `The query waited for ${timeoutMs} ms for others to end.`));
+      }, timeoutMs);
+      this.#waiting.push(enter);
+    });
   }
 
   close(): void {

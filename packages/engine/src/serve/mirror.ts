@@ -125,7 +125,7 @@ export class Mirror {
 
   /** Brings the store to the last commit. */
   async #follow(store: RowStore, isFirst: boolean): Promise<void> {
-    const commit = await this.#options.snapshots.run(
+    const commit = await this.#options.snapshots.runOwn(
       { timeoutMs: readTimeoutMs, reads: "" },
       async (sql, now) => {
         await this.#put(store, await sql.stream(this.#rowsSql(isFirst)), isFirst);

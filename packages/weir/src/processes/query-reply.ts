@@ -4,7 +4,8 @@ import { jsonHeaders, sendText } from "./http-json.ts";
 
 /** Results up to this size are answered at once; larger ones are sent while they are read. */
 const wholeBytes = 1024 * 1024;
-const defaultTimeoutMs = 60_000;
+/** A client that takes nothing for so long is cut off: others wait for its query to end. */
+const stallMs = 10_000;
 
 /**
  * Answers with the result of a query as `{"columns", "rows", "truncated", "commit"}`. No more than a chunk of a large one is in
@@ -18,7 +19,7 @@ export async function sendQuery(
   sql: string,
   options: QueryOptions,
 ): Promise<void> {
-  const reply = new QueryReply(response, options.timeoutMs ?? defaultTimeoutMs);
+  const reply = new QueryReply(response, Math.min(stallMs, options.timeoutMs ?? stallMs));
   try {
     const { truncated } = await engine.queryInto(sql, options, reply);
     reply.end(truncated);
@@ -30,14 +31,14 @@ export async function sendQuery(
 
 class QueryReply implements QuerySink {
   readonly #response: ServerResponse;
-  readonly #signal: AbortSignal;
+  readonly #stallMs: number;
   #text = "";
   #commit = 0;
   #isFirst = true;
 
-  constructor(response: ServerResponse, timeoutMs: number) {
+  constructor(response: ServerResponse, waitMs: number) {
     this.#response = response;
-    this.#signal = AbortSignal.timeout(timeoutMs);
+    this.#stallMs = waitMs;
   }
 
   begin(columns: readonly { readonly name: string; readonly type: string }[], commit: number): void {
@@ -54,7 +55,7 @@ class QueryReply implements QuerySink {
     if (!this.#response.headersSent) this.#response.writeHead(200, jsonHeaders);
     const hasRoom = this.#response.write(this.#text);
     this.#text = "";
-    return hasRoom || (await drained(this.#response, this.#signal));
+    return hasRoom || (await drained(this.#response, this.#stallMs));
   }
 
   end(truncated: boolean): void {
@@ -64,18 +65,18 @@ class QueryReply implements QuerySink {
   }
 }
 
-/** Resolves with true once there is room for more, with false when the client is gone or the time is over: then it is cut off. */
-export async function drained(response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+/** Resolves with true once there is room for more, with false when the client is gone, or took nothing for so long and is cut off. */
+async function drained(response: ServerResponse, waitMs: number): Promise<boolean> {
   return await new Promise((resolve) => {
     const done = (): void => {
+      clearTimeout(timer);
       response.off("drain", done).off("close", done);
-      signal.removeEventListener("abort", done);
       const isDrained = !response.writableNeedDrain && !response.destroyed;
       if (!isDrained) response.destroy();
       resolve(isDrained);
     };
+    const timer = setTimeout(done, waitMs);
     response.on("drain", done).on("close", done);
-    signal.addEventListener("abort", done);
-    if (signal.aborted || response.destroyed || !response.writableNeedDrain) done();
+    if (response.destroyed || !response.writableNeedDrain) done();
   });
 }
