@@ -10,6 +10,7 @@ const pages = [
   "docs/guide/getting-started.md",
   "docs/guide/tables.md",
   "docs/guide/persons.md",
+  "docs/guide/order-facts.md",
   "docs/guide/quarantine.md",
   "docs/guide/serving.md",
   "docs/guide/operating.md",
