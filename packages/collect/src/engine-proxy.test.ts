@@ -1,7 +1,8 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -39,4 +40,70 @@ test("an engine that answers at once is not taken for one that is down", async (
   };
   const found = (await Promise.all(Array.from({ length: 8 }, ask))).flat();
   expect(new Set(found)).toEqual(new Set([200]));
+});
+
+/** A proxy, and an engine that answers as told. */
+async function proxied(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ url: string; proxy: EngineProxy; restart: () => Promise<void> }> {
+  const directory = mkdtempSync(join(tmpdir(), "weir-proxy-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const socket = join(directory, "engine.sock");
+  const start = async (): Promise<Server> => {
+    const server = createServer(answer);
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    return server;
+  };
+  let engine = await start();
+  const proxy = new EngineProxy(socket);
+  const server = createServer((request, response) => proxy.handle(request, response));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+    engine.closeAllConnections();
+    engine.close();
+  });
+  const restart = async (): Promise<void> => {
+    engine.closeAllConnections();
+    await new Promise((resolve) => engine.close(resolve));
+    engine = await start();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, proxy, restart };
+}
+
+test("reads share connections, and none is lost to one that died with the engine", async () => {
+  const connections = new Set<Socket>();
+  const { url, restart } = await proxied((request, response) => {
+    connections.add(request.socket);
+    response.end(request.url);
+  });
+  const ask = async (): Promise<string> => (await fetch(`${url}/api/tables/t?key=1`)).text();
+  for (let i = 0; i < 5; i++) expect(await ask()).toBe("/api/tables/t?key=1");
+  expect(connections.size).toBe(1);
+  for (let i = 0; i < 20; i++) {
+    await restart();
+    expect(await ask()).toBe("/api/tables/t?key=1");
+  }
+  expect(connections.size).toBe(21);
+});
+
+test("events pass at once, and streams end with the proxy", async () => {
+  let engineSide: ServerResponse | undefined;
+  const { url, proxy } = await proxied((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+    engineSide = response;
+  });
+  const response = await fetch(`${url}/api/tables/t/changes`);
+  const reader = response.body?.getReader();
+  for (const event of ["a", "b"]) {
+    engineSide?.write(`data: ${event}\n\n`);
+    const { value } = (await reader?.read()) ?? {};
+    expect(new TextDecoder().decode(value)).toBe(`data: ${event}\n\n`);
+  }
+  const left = once(engineSide ?? new EventEmitter(), "close");
+  proxy.close();
+  await expect(reader?.read()).rejects.toThrow();
+  await left;
 });
