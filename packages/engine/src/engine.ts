@@ -204,6 +204,7 @@ export class Engine {
         commits,
         directory: join(state, "lookups"),
         memoryBytes: settings.lookupMemoryBytes,
+        idleMs: settings.lookupIdleMs,
       });
       failpoint("engine.open.ready");
       return new Engine({

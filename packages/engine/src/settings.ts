@@ -32,6 +32,8 @@ export interface ResolvedSettings {
   readonly logRetentionMs: number;
   readonly logRetentionBytes: number;
   readonly lookupMemoryBytes: number;
+  /** A table that nobody looks up this long is copied no more, until somebody does. */
+  readonly lookupIdleMs: number;
   /** How long followers of a table are told of rows that went. */
   readonly changesKeptMs: number;
   /** Recent ids become a run at this number. */
@@ -54,6 +56,7 @@ export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings
     logRetentionMs: durationMs(settings.logRetention ?? "48h"),
     logRetentionBytes: settings.logRetentionBytes ?? 10 * 1_073_741_824,
     lookupMemoryBytes: settings.lookupMemory ?? 256 * 1_048_576,
+    lookupIdleMs: 24 * 3_600_000,
     changesKeptMs: 7 * 24 * 3_600_000,
     recentIds: 1 << 20,
     largestRun: 1 << 29,

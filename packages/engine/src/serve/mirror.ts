@@ -31,6 +31,8 @@ export interface MirrorOptions {
   readonly commits: Commits;
   /** Whether the mirrors together may take that much more memory, in bytes. */
   readonly hasRoom: () => boolean;
+  /** Whether nobody has asked for it for long; then it ends. */
+  readonly isIdle: () => boolean;
 }
 
 const readTimeoutMs = 3_600_000;
@@ -64,6 +66,11 @@ export class Mirror {
     return this.#live && this.#store !== undefined
       ? { store: this.#store, commit: this.#seen.current }
       : undefined;
+  }
+
+  /** Resolves when it is given up, idle, or closed. */
+  get ended(): Promise<void> {
+    return this.#running;
   }
 
   /** Why it was given up. */
@@ -105,7 +112,7 @@ export class Mirror {
       const store = new RowStore({ directory, grouped });
       this.#store = store;
       await this.#follow(store, true);
-      while (!signal.aborted && !commits.closed) {
+      while (!signal.aborted && !commits.closed && !this.#options.isIdle()) {
         const { current } = commits;
         if (commits.touches(this.#shape.name, this.#seen.current)) await this.#follow(store, false);
         else if (current > this.#seen.current) this.#seen.advance(current);

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { parsePosition, positionText } from "../changes/position.ts";
@@ -244,4 +246,18 @@ test("changes that are not kept any more", async () => {
     expect.objectContaining({ code: "changes_gone", message: expect.stringContaining("not kept") as string }),
   );
   expect((await harness.engine.changes("visits", { commit: 0 }, 10)).changes).toHaveLength(2);
+});
+
+test("a table that nobody looks up any more is copied no more, until somebody does", async () => {
+  const harness = new Harness({ internals: { lookupIdleMs: 0 } });
+  onTestFinished(() => harness.end());
+  await harness.open(program);
+  await harness.load([paid({ id: "1", minute: 0, who: "ann" })]);
+  const look = async (): Promise<Row[]> =>
+    parsed((await harness.engine.lookup("customers", { key: ["ann"], select: ["n"] })).rows);
+  expect(await look()).toEqual([{ n: "1" }]);
+  await harness.load([paid({ id: "2", minute: 0, who: "ann" })]);
+  while ((await harness.engine.status()).lookups.length > 0);
+  expect(existsSync(join(harness.dataDir, "state", "lookups", "customers"))).toBe(false);
+  expect(await look()).toEqual([{ n: "2" }]);
 });

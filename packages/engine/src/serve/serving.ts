@@ -39,6 +39,8 @@ export interface ServingOptions {
   readonly directory: string;
   /** Most memory of the mirrors' indexes, in bytes. */
   readonly memoryBytes: number;
+  /** A mirror that nobody asks for this long is given up. */
+  readonly idleMs: number;
 }
 
 const rangeTimeoutMs = 60_000;
@@ -55,6 +57,7 @@ const mostRangeBytes = 1024 * 1024;
 interface Kept {
   readonly mirror: Mirror;
   readonly sinceMs: number;
+  usedMs: number;
 }
 
 /**
@@ -154,17 +157,34 @@ export class Serving {
     if (shape.program?.stamped === undefined || shape.rowText === undefined || this.#closed) return undefined;
     const kept = this.#mirrors.get(shape.name);
     const isOld = kept?.mirror.reason !== undefined && Date.now() - kept.sinceMs > retryMs;
-    if (kept !== undefined && !isOld) return kept.mirror;
-    const { snapshots, commits, directory, memoryBytes } = this.#options;
+    if (kept !== undefined && !isOld) {
+      kept.usedMs = Date.now();
+      return kept.mirror;
+    }
+    const { snapshots, commits, directory, memoryBytes, idleMs } = this.#options;
+    const isIdle = (): boolean => {
+      const { usedMs = Infinity } = this.#mirrors.get(shape.name) ?? {};
+      return Date.now() - usedMs > idleMs;
+    };
     const mirror = new Mirror(shape, {
+      isIdle,
       directory: join(directory, shape.name, "rows"),
       snapshots,
       commits,
       hasRoom: () =>
         [...this.#mirrors.values()].reduce((sum, one) => sum + one.mirror.memoryBytes, 0) <= memoryBytes,
     });
-    this.#mirrors.set(shape.name, { mirror, sinceMs: Date.now() });
+    this.#mirrors.set(shape.name, { mirror, sinceMs: Date.now(), usedMs: Date.now() });
+    void this.#forget(shape.name, mirror);
     return mirror;
+  }
+
+  /** Once nobody asks for a mirror any more, it is as if nobody had. */
+  async #forget(name: string, mirror: Mirror): Promise<void> {
+    await mirror.ended;
+    if (this.#closed || mirror.reason !== undefined || this.#mirrors.get(name)?.mirror !== mirror) return;
+    this.#mirrors.delete(name);
+    rmSync(join(this.#options.directory, name), { recursive: true, force: true });
   }
 
   async #wait(mirror: Mirror | undefined, commit: number, timeoutMs = defaultWaitMs): Promise<void> {
