@@ -29,12 +29,9 @@ export function parquetReader(source: FilesSource, contract: Contract): FormatRe
     },
     async *read(file, rows, from, signal) {
       const parquet = await ParquetFile.open(file);
-      yield* batches(
-        parquet,
-        new TypedRows(source, contract, rows),
-        from as GroupPosition | undefined,
-        signal,
-      );
+      const names = parquet.columns.map(({ name }) => name);
+      const typed = new TypedRows(source, contract, rows, names);
+      yield* batches(parquet, typed, from as GroupPosition | undefined, signal);
     },
   };
 }
