@@ -1,18 +1,28 @@
 import { Persons } from "../oracle/identity.ts";
 import type { CleanRecord } from "../oracle/outcome.ts";
-import { crashPeople, productViewed, sessionGapMs } from "./project.ts";
+import { entityRows } from "../oracle/entity.ts";
+import type { EntityRow, HistoryRow } from "../oracle/entity.ts";
+import {
+  crashEntities,
+  crashPeople,
+  orderPlaced,
+  productViewed,
+  rowChanges,
+  sessionGapMs,
+} from "./project.ts";
 import { decimalText } from "./workload.ts";
-import type { Order, View } from "./workload.ts";
+import type { Order, RowChange, Value, View } from "./workload.ts";
 
 /**
  * The tables of the reference project, computed from the records in the plainest way. Rows are texts of columns joined
  * by `|`, as `observe` gives them.
  */
-export function expectedTables(
-  values: readonly (View | Order)[],
-): Record<"visits" | "views" | "stock" | "people" | "persons" | "journeys", string[]> {
+export function expectedTables(values: readonly Value[]): Record<string, string[]> {
   const views = values.filter((value) => value.kind === "view");
   const orders = values.filter((value) => value.kind === "order");
+  const changes = values.filter((value) => value.kind === "change");
+  const articles = entityRows(crashEntities.articles, changes.map(changeRecord));
+  const lastOrders = entityRows(crashEntities.last_orders, orders.map(orderRecord));
   const people = new Persons(crashPeople, views.map(recordOf));
   const personOf = (view: View): string | undefined =>
     people.of(recordOf(view), ["visitor", "account"]) ?? undefined;
@@ -20,6 +30,9 @@ export function expectedTables(
     visits: visits(views),
     views: perMinute(views),
     stock: stock(orders),
+    articles: articles.current.map(articleText),
+    articles_history: articles.history.map((row) => `${articleText(row)}|${intervalText(row)}`),
+    last_orders: lastOrders.current.map(lastOrderText),
     people: people.rows().map(({ id_kind, id, person }) => `${id_kind}|${id}|${person}`),
     persons: persons(views, personOf),
     journeys: runs(views, personOf).map(({ key, session, first, last }) =>
@@ -37,6 +50,36 @@ const recordOf = ({ id, atUs, visitor, account }: View): CleanRecord => ({
   text: "",
   value: { visitor, account },
 });
+
+const orderRecord = ({ id, atUs, sku, units }: Order): CleanRecord => ({
+  contract: orderPlaced,
+  id,
+  timeUs: BigInt(atUs),
+  text: "",
+  value: { order_id: id, sku, units },
+});
+
+const changeRecord = ({ id, atUs, change }: RowChange): CleanRecord => ({
+  contract: rowChanges,
+  id,
+  timeUs: BigInt(atUs),
+  text: "",
+  value: { ...change },
+});
+
+/** Mark and misfits last: the mark of a row is that of its last record. */
+function articleText({ columns, extra, unknown, version }: EntityRow): string {
+  const { id, name, price, state } = columns;
+  const text = (value: unknown): string => (value === null ? "" : `${value as string | number | bigint}`);
+  const money = price === null ? "" : decimalText(Number(price));
+  const extras = [extra["more"], extra["price"], extra["mark"]].map((value) => text(value ?? null));
+  return [text(id), text(name), money, text(state), ...extras, unknown.join(" "), version].join("|");
+}
+
+const intervalText = ({ op, fromUs, toUs }: HistoryRow): string => [op, fromUs, toUs ?? ""].join("|");
+
+const lastOrderText = ({ columns }: EntityRow): string =>
+  [columns["sku"], columns["order_id"], columns["units"]].map(String).join("|");
 
 interface Run {
   readonly key: string;

@@ -54,6 +54,7 @@ export async function observe(asker: Asker): Promise<Observed> {
     clean: cleanRows([
       ...(await rows('SELECT mark, event_id, epoch_us("at") FROM product_viewed')),
       ...(await rows("SELECT mark, order_id, epoch_us(placed_at) FROM order_placed")),
+      ...(await rows("SELECT (row->>'mark')::INTEGER, id, epoch_us(\"at\") FROM web")),
     ]),
     counts: { received, loaded, duplicate, quarantined },
     tables: {
@@ -64,6 +65,13 @@ export async function observe(asker: Asker): Promise<Observed> {
       ),
       views: joined(await rows("SELECT sku, epoch_us(window_start), views, value FROM views")),
       stock: joined(await rows("SELECT sku, orders, units FROM stock")),
+      articles: joined(await rows(`SELECT ${articleColumns} FROM articles`)),
+      articles_history: joined(
+        await rows(
+          `SELECT ${articleColumns}, _op, epoch_us(valid_from), epoch_us(valid_to) FROM articles_history`,
+        ),
+      ),
+      last_orders: joined(await rows("SELECT sku, order_id, units FROM last_orders")),
       people: joined(await rows("SELECT id_kind, id, person FROM people")),
       persons: joined(await rows("SELECT person, views, value, skus FROM persons")),
       journeys: joined(
@@ -74,6 +82,10 @@ export async function observe(asker: Asker): Promise<Observed> {
     },
   };
 }
+
+const articleColumns =
+  "id, name, price, state, _extra->>'more', _extra->>'price', _extra->>'mark', " +
+  "coalesce(array_to_string(list_sort(_unknown), ' '), ''), _version";
 
 function cellText(value: unknown): string {
   if (value === null) return "";

@@ -1,6 +1,16 @@
-import { compileProject, count, distinct, identity, person, rollup, sessions, sum } from "@weir/compile";
+import {
+  compileProject,
+  count,
+  distinct,
+  entity,
+  identity,
+  person,
+  rollup,
+  sessions,
+  sum,
+} from "@weir/compile";
 import type { Program, TableSpec } from "@weir/compile";
-import { Type, contract, decimal, timestamp } from "@weir/contract";
+import { Type, changeContract, contract, decimal, timestamp } from "@weir/contract";
 
 /** The project that crash campaigns run. `mark` is the number of the record, by which the ledger knows it again. */
 export const productViewed = contract("product_viewed", {
@@ -36,12 +46,31 @@ export const orderPlaced = contract("order_placed", {
   }),
 });
 
-export const crashContracts = [productViewed, orderPlaced] as const;
+/** Changes of rows, as if the source captured a database. */
+export const rowChanges = changeContract("web");
+
+export const crashContracts = [productViewed, orderPlaced, rowChanges] as const;
 
 /** `reference` is what the ledger checks. `other` differs in one table and has one more, so that a start rebuilds. */
 export type Variant = "reference" | "other";
 
 export const sessionGapMs = 30 * 60_000;
+
+/** Articles by the changes of their rows, and for each article its last order. */
+export const crashEntities = {
+  articles: entity({
+    from: "web.articles",
+    key: "id",
+    columns: {
+      id: Type.Integer(),
+      name: Type.String(),
+      price: decimal({ precision: 12, scale: 2 }),
+      state: Type.String(),
+    },
+    lattice: { state: ["draft", "shown", "sold"] },
+  }),
+  last_orders: entity({ from: orderPlaced, key: "sku" }),
+};
 
 /** Visitors that share an account are of one person. */
 export const crashPeople = identity({ ids: [[productViewed, ["visitor", "account"]]] });
@@ -74,7 +103,16 @@ export function crashTables(variant: Variant): Record<string, TableSpec> {
     measures: { value: sum("price") },
   });
   const people: TableSpec = variant === "reference" ? crashPeople : { ...crashPeople, warnAbove: 3 };
-  return { visits, views, stock, people, persons, journeys, ...(variant === "other" ? { hourly } : {}) };
+  return {
+    visits,
+    views,
+    stock,
+    people,
+    persons,
+    journeys,
+    ...crashEntities,
+    ...(variant === "other" ? { hourly } : {}),
+  };
 }
 
 /** @param sources each may bring every contract */

@@ -1,3 +1,5 @@
+import { changeText } from "@weir/contract";
+import type { Change } from "@weir/contract";
 import type { Chances } from "./seeded.ts";
 
 /** What should become of a record. */
@@ -14,8 +16,10 @@ export interface WorkRecord {
   /** Why the text is no record; undefined if it is one. */
   readonly error?: string;
   /** Of a record to be loaded. */
-  readonly value?: View | Order;
+  readonly value?: Value;
 }
+
+export type Value = View | Order | RowChange;
 
 export interface View {
   readonly kind: "view";
@@ -33,6 +37,14 @@ export interface Order {
   readonly atUs: number;
   readonly sku: string;
   readonly units: number;
+}
+
+/** A change of an article's row. */
+export interface RowChange {
+  readonly kind: "change";
+  readonly id: string;
+  readonly atUs: number;
+  readonly change: Omit<Change, "id" | "at">;
 }
 
 const startUs = Date.UTC(2026, 10, 1) * 1000;
@@ -85,9 +97,11 @@ export class Workload {
   }
 
   /** @param rival whose id it takes */
-  #good(mark: number, rival: View | Order | undefined): WorkRecord {
+  #good(mark: number, rival: Value | undefined): WorkRecord {
     const atUs = this.#eventTime(mark);
-    const kind = rival?.kind ?? (this.#chances.in100(75) ? "view" : "order");
+    const chance = this.#chances.below(100);
+    const kind = rival?.kind ?? (chance < 60 ? "view" : chance < 80 ? "order" : "change");
+    if (kind === "change") return this.#rowChange(mark, atUs, rival?.id ?? `c${mark}`);
     const sku = `s${this.#chances.below(12)}`;
     if (kind === "order") {
       const order: Order = {
@@ -121,6 +135,35 @@ export class Workload {
     };
     const contract = this.#chances.in100(20) ? "product_viewed@1.0.3" : "product_viewed";
     return { mark, fate: "loaded", contract, text: JSON.stringify(body), value: view };
+  }
+
+  /** Of a few rows, some late: then the version is older than what came before. The mark is in the row. */
+  #rowChange(mark: number, atUs: number, id: string): WorkRecord {
+    const chance = this.#chances.below(100);
+    const late = chance < 70 ? 0 : this.#chances.below(chance < 95 ? 20 : 400);
+    const version = String(Math.max(0, mark - late)).padStart(12, "0");
+    const key = String(this.#chances.below(25));
+    const kind = this.#chances.below(100);
+    const op = kind < 2 ? "truncate" : kind < 10 ? "delete" : kind < 40 ? "insert" : "update";
+    const values = {
+      name: `article ${this.#chances.below(5)}`,
+      price: this.#chances.in100(5) ? "NaN" : decimalText(this.#chances.below(10_000)),
+      state: this.#chances.pick(["draft", "shown", "shown", "sold", "lost"]),
+      more: "text",
+    };
+    const unknown = Object.keys(values).filter(() => op === "update" && this.#chances.in100(15));
+    const told = Object.entries(values).filter(([name]) => op !== "delete" && !unknown.includes(name));
+    const change: RowChange["change"] = {
+      stream: "articles",
+      op,
+      key: op === "truncate" ? "[]" : JSON.stringify([key]),
+      version: op === "truncate" ? String(Math.max(0, mark - 200)).padStart(12, "0") : version,
+      row: op === "truncate" ? { mark } : { id: key, ...Object.fromEntries(told), mark },
+      ...(unknown.length > 0 ? { unknown } : {}),
+    };
+    const body = JSON.parse(changeText({ id, at: timeText(atUs), ...change }).text) as object;
+    const value: RowChange = { kind: "change", id, atUs, change };
+    return { mark, fate: "loaded", contract: "web", text: JSON.stringify({ type: "web", ...body }), value };
   }
 
   #violation(mark: number): WorkRecord {
