@@ -173,11 +173,13 @@ test.each<[name: string, bytes: () => Buffer | string, says: string]>([
     expect(drop.journal.records.map(({ value }) => value?.["id"])).toEqual(["good"]);
     await run.stop();
     await drop.settle({ read: 1, damaged: 1 });
+    expect(drop.journal.status["problem"]).toBe(`file_damaged: ${name}`);
     expect(drop.journal.messages.filter(({ level }) => level === "error")).toHaveLength(1);
     // Dropped again, whole.
     rmSync(join(drop.root, name));
     drop.put(name.replace(/\..*/, ".csv"), header + row("mended"));
     await drop.settle({ read: 2 });
+    expect(drop.journal.status["problem"]).toBe(null);
     expect(ids(drop)).toEqual(["good", "mended"]);
   },
 );
@@ -294,6 +296,33 @@ describe("a file that was begun is gone on with, from the saved position, with n
     expect([4, many.length]).toContain(records.length);
     expect(first).toBeLessThan(records.length);
   });
+});
+
+test("many small files: what was read is saved now and then, not after each", async () => {
+  const drop = new Drop();
+  for (let i = 0; i < 300; i++) drop.put(`${i}.csv`, header + row(`${i}`));
+  const abort = new AbortController();
+  const read = new Set<string>();
+  let saves = 0;
+  await drop.capture().run({
+    source: "drop",
+    signal: abort.signal,
+    cursor: undefined,
+    append: async (records) => {
+      for (const record of records) if ("text" in record) read.add(record.text);
+    },
+    saveCursor: async () => {
+      saves++;
+      // As slow as a disk.
+      for (const startMs = performance.now(); performance.now() < startMs + 2;);
+    },
+    report: ({ filesReady: ready, filesRead: done }) => {
+      if (ready === 0 && done === 300) abort.abort();
+    },
+    log: () => {},
+  });
+  expect(read.size).toBe(300);
+  expect(saves).toBeLessThan(150);
 });
 
 test("check finds what is wrong with the directory", async () => {

@@ -7,6 +7,7 @@ import type { Capture, CaptureContext, Finding } from "../capture.ts";
 import type { FilesSource } from "./declare.ts";
 import { DropDirectory, type FoundFile } from "./directory.ts";
 import { FileLedger } from "./ledger.ts";
+import { LedgerSaver } from "./ledger-saver.ts";
 import {
   ChangedFile,
   DamagedFile,
@@ -15,7 +16,7 @@ import {
   isSameStamp,
   stampOf,
 } from "./open-file.ts";
-import { readFile, saveLedger } from "./read-file.ts";
+import { type FileWork, readFile } from "./read-file.ts";
 
 export interface FilesCaptureOptions {
   /** Relative paths in the declaration are relative to this directory; default: the working directory. */
@@ -47,7 +48,8 @@ class FilesCapture implements Capture {
   #waiting = new Map<string, Waiting>();
   #failing = new Map<string, Failing>();
   #rows = 0;
-  #problem: string | null = null;
+  /** What is wrong with files that are there, by path. */
+  readonly #problems = new Map<string, string>();
 
   constructor(source: FilesSource, directory: DropDirectory) {
     this.#source = source;
@@ -82,17 +84,19 @@ class FilesCapture implements Capture {
 
   async run(context: CaptureContext): Promise<void> {
     const ledger = FileLedger.of(context.cursor);
+    const saver = new LedgerSaver(ledger, context);
     const { signal } = context;
     while (!signal.aborted) {
       try {
-        await this.#round(ledger, context);
+        await this.#round({ ledger, saver, context });
       } catch (error) {
         if (!signal.aborted) throw error;
       }
       await pause(this.#pauseMs(), undefined, { signal }).catch(() => undefined);
     }
     // A large file that was begun goes on from here.
-    if (ledger.progress !== undefined) await saveLedger(ledger, context);
+    if (ledger.progress !== undefined) await saver.changed(0);
+    await saver.flush();
   }
 
   /** Until the directory is to be looked through again: sooner if a file is about to be stable. */
@@ -101,10 +105,13 @@ class FilesCapture implements Capture {
     return Math.max(10, this.#waiting.size === 0 ? everyMs : Math.min(everyMs, stableMs));
   }
 
-  async #round(ledger: FileLedger, context: CaptureContext): Promise<void> {
+  async #round(work: FileWork): Promise<void> {
+    const { ledger, saver, context } = work;
     const found = await this.#list();
     const nowMs = performance.now();
-    if (ledger.keepOnly(new Set(found.map(({ path }) => path)))) await saveLedger(ledger, context);
+    const paths = new Set(found.map(({ path }) => path));
+    if (ledger.keepOnly(paths)) await saver.changed(0);
+    for (const path of this.#problems.keys()) if (!paths.has(path)) this.#problems.delete(path);
     const waiting = new Map<string, Waiting>();
     const ready: FoundFile[] = [];
     for (const file of found) {
@@ -120,9 +127,10 @@ class FilesCapture implements Capture {
     ready.sort((a, b) => Number(b.path === begun) - Number(a.path === begun));
     for (const [i, file] of ready.entries()) {
       if (context.signal.aborted) return;
-      await this.#take(file, ledger, context);
+      await this.#take(file, work);
       this.#report(ledger, context, ready.length - i - 1);
     }
+    await saver.flush();
   }
 
   async #list(): Promise<FoundFile[]> {
@@ -147,16 +155,18 @@ class FilesCapture implements Capture {
   }
 
   /** Reads one file, whatever comes of it; throws only what is no fault of the file's. */
-  async #take(file: FoundFile, ledger: FileLedger, context: CaptureContext): Promise<void> {
+  async #take(file: FoundFile, work: FileWork): Promise<void> {
+    const { ledger, saver, context } = work;
     const { path, stamp } = file;
     const before = ledger.at(path);
     try {
-      const { identity, rows, isKnown } = await readFile(file, this.#source, ledger, context);
+      const { identity, rows, isKnown } = await readFile(file, this.#source, work);
       this.#failing.delete(path);
+      this.#problems.delete(path);
       this.#waiting.delete(path);
       this.#rows += rows;
       ledger.record(path, { stamp, identity, outcome: "read" });
-      await saveLedger(ledger, context);
+      await saver.changed(0);
       failpoint("files.file.done");
       if (isKnown) context.log("info", `${path}: the same file was read before`, { identity });
       else if (before?.outcome === "read" && before.identity !== identity) {
@@ -165,11 +175,11 @@ class FilesCapture implements Capture {
       await this.#afterwards(file, ledger, context);
     } catch (error) {
       if (context.signal.aborted || !isFileProblem(error)) throw error;
-      await this.#fail(file, error, ledger, context);
+      await this.#fail(file, error, work);
     }
   }
 
-  async #fail(file: FoundFile, error: Error, ledger: FileLedger, context: CaptureContext): Promise<void> {
+  async #fail(file: FoundFile, error: Error, { ledger, saver, context }: FileWork): Promise<void> {
     const { path, stamp } = file;
     const { message, cause } = error;
     if ((cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return;
@@ -177,7 +187,7 @@ class FilesCapture implements Capture {
     if (error instanceof DamagedFile) {
       code = "file_damaged";
       ledger.record(path, { stamp, identity: "", outcome: "damaged" });
-      await saveLedger(ledger, context);
+      await saver.changed(0);
     } else if (error instanceof ChangedFile) {
       code = "file_changed";
       this.#waiting.delete(path);
@@ -185,7 +195,7 @@ class FilesCapture implements Capture {
       const waitMs = Math.min(retryMs.last, (this.#failing.get(path)?.waitMs ?? retryMs.first / 2) * 2);
       this.#failing.set(path, { waitMs, untilMs: performance.now() + waitMs });
     }
-    this.#problem = `${code}: ${path}: ${message}`;
+    this.#problems.set(path, `${code}: ${path}: ${message}`);
     context.log(code === "file_changed" ? "warn" : "error", `${path}: ${message}`, { code });
   }
 
@@ -201,8 +211,10 @@ class FilesCapture implements Capture {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
       const message = `${file.path} was read, and cannot be ${after === "delete" ? "deleted" : "moved"}: ${(error as Error).message}`;
-      this.#problem = `files_directory_unreadable: ${message}`;
-      context.log("error", message, { code: "files_directory_unreadable" });
+      // Tried, and failing, at every round.
+      if (!this.#problems.has(file.path))
+        context.log("error", message, { code: "files_directory_unreadable" });
+      this.#problems.set(file.path, `files_directory_unreadable: ${message}`);
     }
   }
 
@@ -218,7 +230,9 @@ class FilesCapture implements Capture {
   }
 
   #report(ledger: FileLedger, context: CaptureContext, ready: number): void {
-    const { read, damaged } = ledger.counts();
+    const { read, damaged, damagedPath } = ledger.counts();
+    const [problem = damagedPath === undefined ? null : `file_damaged: ${damagedPath}`] =
+      this.#problems.values();
     context.report({
       filesRead: read,
       filesDamaged: damaged,
@@ -226,7 +240,7 @@ class FilesCapture implements Capture {
       filesReady: ready,
       rows: this.#rows,
       reading: ledger.progress?.path ?? null,
-      problem: this.#problem,
+      problem,
     });
   }
 }

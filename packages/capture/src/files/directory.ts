@@ -20,6 +20,8 @@ export interface FoundFile {
 /** Endings of files that are still being written, by the conventions of rsync, curl, browsers and many exporters. */
 const unfinished = /(\.(tmp|temp|part|partial|filepart|crdownload|download|inprogress)|~)$/i;
 
+const statsAtOnce = 64;
+
 /** Lists what a source's patterns match. */
 export class DropDirectory {
   readonly root: string;
@@ -46,20 +48,27 @@ export class DropDirectory {
     await this.#walk(this.root, names);
     const all = new Set(names);
     const found: FoundFile[] = [];
-    for (const path of names) {
-      if (this.#ready !== undefined && path.endsWith(this.#ready)) continue;
-      const contract = this.#feeds.find(({ matches }) => matches(path))?.contract;
-      if (contract === undefined) continue;
-      const absolute = join(this.root, path);
-      const stats = await stat(absolute, { bigint: true }).catch(() => undefined);
-      // Gone since it was listed, or no file: a link to a directory, a pipe.
-      if (stats === undefined || !stats.isFile()) continue;
-      const isReady = this.#ready === undefined ? undefined : all.has(path + this.#ready);
-      found.push({ path, absolute, stamp: stampOf(stats), contract, isReady });
+    // A network file system answers each in its own time, and many at once.
+    for (let at = 0; at < names.length; at += statsAtOnce) {
+      const some = await Promise.all(names.slice(at, at + statsAtOnce).map((path) => this.#look(path, all)));
+      for (const file of some) if (file !== undefined) found.push(file);
     }
     return found.sort(
       (a, b) => Number(BigInt(a.stamp.mtimeNs) - BigInt(b.stamp.mtimeNs)) || (a.path < b.path ? -1 : 1),
     );
+  }
+
+  /** The file, if it is one that a pattern matches. */
+  async #look(path: string, all: ReadonlySet<string>): Promise<FoundFile | undefined> {
+    if (this.#ready !== undefined && path.endsWith(this.#ready)) return undefined;
+    const contract = this.#feeds.find(({ matches }) => matches(path))?.contract;
+    if (contract === undefined) return undefined;
+    const absolute = join(this.root, path);
+    const stats = await stat(absolute, { bigint: true }).catch(() => undefined);
+    // Gone since it was listed, or no file: a link to a directory, a pipe.
+    if (stats === undefined || !stats.isFile()) return undefined;
+    const isReady = this.#ready === undefined ? undefined : all.has(path + this.#ready);
+    return { path, absolute, stamp: stampOf(stats), contract, isReady };
   }
 
   async #walk(directory: string, names: string[]): Promise<void> {

@@ -91,11 +91,16 @@ export class FileLedger {
     return changed;
   }
 
-  /** The numbers of files that are there, by what became of them. */
-  counts(): { read: number; damaged: number } {
+  /** The numbers of files that are there, by what became of them; and one that is damaged. */
+  counts(): { read: number; damaged: number; damagedPath: string | undefined } {
     let damaged = 0;
-    for (const { outcome } of this.#files.values()) if (outcome === "damaged") damaged++;
-    return { read: this.#files.size - damaged, damaged };
+    let damagedPath: string | undefined;
+    for (const [path, { outcome }] of this.#files) {
+      if (outcome !== "damaged") continue;
+      damaged++;
+      damagedPath ??= path;
+    }
+    return { read: this.#files.size - damaged, damaged, damagedPath };
   }
 
   #forget(excess: number): void {

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { CaptureContext } from "../capture.ts";
 import { avroReader } from "./avro.ts";
@@ -9,6 +8,7 @@ import type { FoundFile } from "./directory.ts";
 import type { Batch, FormatReader } from "./format.ts";
 import { jsonReader } from "./json.ts";
 import type { FileLedger, Progress } from "./ledger.ts";
+import type { LedgerSaver } from "./ledger-saver.ts";
 import { ndjsonReader } from "./ndjson.ts";
 import { DamagedFile, OpenFile, isSameStamp, ofFile } from "./open-file.ts";
 import { parquetReader } from "./parquet.ts";
@@ -22,9 +22,15 @@ export interface FileResult {
   readonly isKnown: boolean;
 }
 
-/** Progress is saved this often, or at most a twentieth of the time goes into it. */
-const saveEveryMs = 2000;
-const saveShare = 20;
+/** What all files of a capture share. */
+export interface FileWork {
+  readonly ledger: FileLedger;
+  readonly saver: LedgerSaver;
+  readonly context: CaptureContext;
+}
+
+/** Progress in a file is saved this often. */
+const progressMs = 2000;
 
 /**
  * Reads one file, from where the ledger's progress in it is: its rows are appended, in order, with one append under way while the
@@ -32,12 +38,8 @@ const saveShare = 20;
  *
  * @throws DamagedFile before any row was appended, ChangedFile, UnreadableFile, and what appending throws
  */
-export async function readFile(
-  found: FoundFile,
-  source: FilesSource,
-  ledger: FileLedger,
-  context: CaptureContext,
-): Promise<FileResult> {
+export async function readFile(found: FoundFile, source: FilesSource, work: FileWork): Promise<FileResult> {
+  const { ledger, context } = work;
   const { signal } = context;
   const reader = readerOf(found, source);
   const file = await ofFile(() => OpenFile.open(found.absolute));
@@ -57,7 +59,7 @@ export async function readFile(
     }
     const rows = new RowRecords(source, found.contract, { path: found.path, identity, unit: reader.unit });
     const batches = reader.read(file, rows, resumed?.position, signal);
-    const taken = await appendAll(batches, { found, file, identity, resumed }, ledger, context);
+    const taken = await appendAll(batches, { found, file, identity, resumed }, work);
     return { identity, rows: taken, isKnown: false };
   } finally {
     await file.close();
@@ -75,13 +77,10 @@ interface Reading {
 async function appendAll(
   batches: AsyncIterable<Batch>,
   { found, file, identity, resumed }: Reading,
-  ledger: FileLedger,
-  context: CaptureContext,
+  { ledger, saver, context }: FileWork,
 ): Promise<number> {
   const iterator = batches[Symbol.asyncIterator]();
   let rows = resumed?.rows ?? 0;
-  let savedMs = performance.now();
-  let saveMs = 0;
   let pending: Promise<void> = Promise.resolve();
   let next: Progress | undefined;
   const settle = async (): Promise<void> => {
@@ -100,13 +99,7 @@ async function appendAll(
       if (batch.done === true) break;
       context.signal.throwIfAborted();
       const { records, position } = batch.value;
-      const nowMs = performance.now();
-      if (next !== undefined && nowMs - savedMs > Math.max(saveEveryMs, saveMs * saveShare)) {
-        await saveLedger(ledger, context);
-        savedMs = performance.now();
-        saveMs = savedMs - nowMs;
-        failpoint("files.progress.saved");
-      }
+      if (next !== undefined && (await saver.changed(progressMs))) failpoint("files.progress.saved");
       rows += records.length;
       next = { path: found.path, stamp: file.stamp, identity, position, rows };
       pending = context.append(records);
@@ -119,16 +112,6 @@ async function appendAll(
   }
   failpoint("files.rows.appended");
   return rows;
-}
-
-/** @throws WeirError `capture_failed`, as no fault of a file's */
-export async function saveLedger(ledger: FileLedger, context: CaptureContext): Promise<void> {
-  try {
-    await context.saveCursor(ledger.toJSON());
-  } catch (cause) {
-    const message = `What was read cannot be remembered: ${(cause as Error).message}.`;
-    throw new WeirError("capture_failed", message, { where: `source ${context.source}`, cause });
-  }
 }
 
 /** What a file is known again by. Names count unless the content alone does. */
