@@ -18,7 +18,7 @@ const root = new URL("..", import.meta.url).pathname;
 export async function withWeir<T>(
   below: string,
   work: (url: string, weir: ChildProcess) => Promise<T>,
-  env: NodeJS.ProcessEnv = {},
+  { env = {}, project = "project" }: { env?: NodeJS.ProcessEnv; project?: string } = {},
 ): Promise<T> {
   const dir = mkdtempSync(join(below, "weir-bench-"));
   const weir = spawn(
@@ -27,7 +27,7 @@ export async function withWeir<T>(
       join(root, "packages/weir/bin/weir.mjs"),
       "up",
       "--project",
-      join(root, "bench/project/weir.config.ts"),
+      join(root, "bench", project, "weir.config.ts"),
       "--data-dir",
       dir,
       "--port",

@@ -29,7 +29,7 @@ export const benchLookups = (options: LookupsOptions): Promise<LookupsResult> =>
   withWeir(
     options.below,
     (url) => measure(url, options),
-    options.scan === true ? { WEIR_BENCH_LOOKUP_MEMORY: "0" } : {},
+    options.scan === true ? { env: { WEIR_BENCH_LOOKUP_MEMORY: "0" } } : {},
   );
 
 async function measure(url: string, options: LookupsOptions): Promise<LookupsResult> {

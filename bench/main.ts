@@ -4,15 +4,18 @@ import { cpus, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { collectBench } from "../packages/collect/src/collect.bench.ts";
+import { benchCapture } from "./capture.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { benchEngine } from "./engine.ts";
 import { benchLookups } from "./lookups.ts";
+import { benchMerges } from "./merges.ts";
+import type { MergeBench } from "./merges.ts";
 import { benchSeenIds } from "./seen-ids.ts";
 
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,engine,ids,throughput,latency,lookups,scans,memory   some of the benchmarks
+ *   --only collect,engine,ids,identity,sessions,capture,throughput,latency,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -63,6 +66,20 @@ const lookups = (scan: boolean): Benchmark => ({
     ),
 });
 
+const merges = (kind: MergeBench, title: string): Benchmark => ({
+  title: `${title}; batches of 50,000 records`,
+  figure: "mergeMs",
+  once: true,
+  run: async () =>
+    flat(
+      await benchMerges(below, kind, {
+        rows: smoke ? 30_000 : 10 * million,
+        batch: smoke ? 1_000 : 50_000,
+        batches: smoke ? 3 : 6,
+      }),
+    ),
+});
+
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   collect: {
     title: "collect alone, batches of 100, fsync before 202",
@@ -85,6 +102,15 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   ids1: ids(million),
   ids10: ids(10 * million),
   ids50: ids(50 * million),
+  identity: merges("identity", "an identity table of 10 million ids"),
+  identity_tables: merges("persons", "the same, with 10 million sessions and 3 million totals by person"),
+  sessions: merges("sessions", "a session table of 10 million keys"),
+  capture: {
+    title: "a table of a million rows captured from PostgreSQL into an entity, then 300,000 changes of it",
+    figure: "changesPerSecond",
+    run: async () =>
+      flat(await benchCapture({ below, rows: smoke ? 5_000 : million, changes: smoke ? 1_000 : 300_000 })),
+  },
   throughput: {
     title: "end to end, as fast as acknowledged, client on the same machine",
     figure: "eventsPerSecond",
