@@ -140,8 +140,10 @@ export class Mirror {
         return now;
       },
     );
-    this.#publish(store);
+    // In one turn: who looks sees the rows and the commit that they are of.
+    store.publish();
     this.#seen.advance(commit);
+    this.#checkRoom();
     await store.clean(turn);
   }
 
@@ -184,12 +186,13 @@ export class Mirror {
       });
     };
     await this.#eachRow(result, put, () => {
-      if (atOnce) this.#publish(store);
+      if (!atOnce) return;
+      store.publish();
+      this.#checkRoom();
     });
   }
 
-  #publish(store: RowStore): void {
-    store.publish();
+  #checkRoom(): void {
     if (this.#options.hasRoom()) return;
     throw new WeirError(
       "lookup_memory_full",
