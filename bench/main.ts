@@ -4,6 +4,7 @@ import { cpus, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { collectBench } from "../packages/collect/src/collect.bench.ts";
+import { postgresMissing } from "@weir/testkit";
 import { benchCapture } from "./capture.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { benchEngine } from "./engine.ts";
@@ -15,7 +16,7 @@ import { benchSeenIds } from "./seen-ids.ts";
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,engine,ids,identity,sessions,capture,throughput,latency,lookups,scans,memory   some of them
+ *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -41,6 +42,8 @@ interface Benchmark {
   /** The figure that the others explain. */
   readonly figure: string;
   readonly once?: boolean;
+  /** What it needs and this machine has not. */
+  readonly missing?: string | undefined;
   run(): Promise<Figures>;
 }
 
@@ -106,6 +109,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   identity_tables: merges("persons", "the same, with 10 million sessions and 3 million totals by person"),
   sessions: merges("sessions", "a session table of 10 million keys"),
   capture: {
+    missing: postgresMissing(18),
     title: "a table of a million rows captured from PostgreSQL into an entity, then 300,000 changes of it",
     figure: "changesPerSecond",
     run: async () =>
@@ -189,6 +193,10 @@ function runAll(): void {
   for (const name of names) {
     const benchmark = benchmarks[name];
     if (benchmark === undefined) continue;
+    if (benchmark.missing !== undefined) {
+      console.log(`\n${name}: skipped: ${benchmark.missing}`);
+      continue;
+    }
     const all = Array.from({ length: benchmark.once === true ? 1 : runs }, () => inProcess(name));
     const median = medians(all);
     results[name] = { title: benchmark.title, runs: all, median };
