@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { PostgresServer, postgresMissing } from "@weir/testkit";
-import pg from "pg";
+import { PostgresServer } from "@weir/testkit";
+import { Pool } from "pg";
 import { query, withWeir } from "./instance.ts";
 
 export interface CaptureBenchOptions {
@@ -23,10 +23,8 @@ export interface CaptureBenchResult {
 
 /** A snapshot and a stream of changes of a real PostgreSQL, through `weir up`, into an entity. */
 export async function benchCapture(options: CaptureBenchOptions): Promise<CaptureBenchResult> {
-  const missing = postgresMissing(18);
-  if (missing !== undefined) throw new Error(`skipped: ${missing}`);
   const server = await PostgresServer.start({ settings: { shared_buffers: "256MB", max_wal_size: "8GB" } });
-  const database = new pg.Pool({ connectionString: server.url(), max: 2 });
+  const database = new Pool({ connectionString: server.url(), max: 2 });
   try {
     await database.query(`CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total numeric(12,2), status text,
         placed_at timestamptz, due date, note text, address text, country text, channel text)`);
@@ -47,7 +45,7 @@ export async function benchCapture(options: CaptureBenchOptions): Promise<Captur
 
 async function measure(
   url: string,
-  database: pg.Pool,
+  database: Pool,
   { rows, changes }: CaptureBenchOptions,
 ): Promise<CaptureBenchResult> {
   const start = performance.now();
