@@ -26,7 +26,18 @@ export function expectedTables(values: readonly Value[]): Record<string, string[
   const people = new Persons(crashPeople, views.map(recordOf));
   const personOf = (view: View): string | undefined =>
     people.of(recordOf(view), ["visitor", "account"]) ?? undefined;
+  const bySku = grouped(orders, ({ sku }) => sku);
+  const lastOrder = (sku: string, atUs = Infinity): string =>
+    (bySku.get(sku) ?? [])
+      .filter((order) => order.atUs <= atUs)
+      .reduce<Order | undefined>((a, b) => (a === undefined || b.atUs > a.atUs ? b : a), undefined)?.id ?? "";
   return {
+    views_now: views.map(({ id, sku }) => `${id}|${lastOrder(sku)}`),
+    views_then: views.map(({ id, sku, atUs }) => `${id}|${lastOrder(sku, atUs)}`),
+    demand: [...bySku].map(([sku, all]) => {
+      const units = all.reduce((sum, order) => sum + order.units, 0);
+      return [sku, units, lastOrder(sku), views.filter((view) => view.sku === sku).length].join("|");
+    }),
     visits: visits(views),
     views: perMinute(views),
     stock: stock(orders),

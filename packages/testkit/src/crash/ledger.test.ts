@@ -84,6 +84,8 @@ const faults: Record<string, (seen: Writable, sent: WorkRecord[]) => void> = {
   "a session too many": ({ tables }) => tables["visits"]?.push(tables["visits"][0] ?? ""),
   "a person that is called otherwise": ({ tables }) => tables["people"]?.splice(0, 1, "visitor|v1|x"),
   "a group that did not move": ({ tables }) => tables["persons"]?.push(tables["persons"][0] ?? ""),
+  "a view with an order that was not yet": ({ tables }) => tables["views_then"]?.push("e1|o1"),
+  "an article with one view too few": ({ tables }) => tables["demand"]?.pop(),
   "an article that is gone": ({ tables }) => tables["articles"]?.push(tables["articles_history"]?.[0] ?? ""),
   "a state that an article never had": ({ tables }) => tables["articles_history"]?.push("1|x"),
   "a wrong total": ({ tables }) => (tables["stock"] = (tables["stock"] ?? []).map((row) => `${row}0`)),

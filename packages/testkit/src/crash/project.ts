@@ -1,7 +1,9 @@
 import {
   compileProject,
   count,
+  derive,
   distinct,
+  enrich,
   entity,
   identity,
   person,
@@ -111,8 +113,23 @@ export function crashTables(variant: Variant): Record<string, TableSpec> {
     persons,
     journeys,
     ...crashEntities,
+    ...joinedTables(variant),
     ...(variant === "other" ? { hourly } : {}),
   };
+}
+
+/** Views with the last order of their article, as it is and as it was, and articles with all that there is of them. */
+function joinedTables(variant: Variant): Record<string, TableSpec> {
+  const last = { from: productViewed, to: "last_orders", on: { sku: "sku" }, take: "order_id" };
+  const demand = derive({
+    from: { s: "stock", v: "views_now", o: "last_orders" },
+    key: "sku",
+    keys: { s: "sku", v: "sku", o: "sku" },
+    sql: `SELECT s.sku, s.units, o.order_id AS last_order, count(v.event_id) AS views
+      FROM s LEFT JOIN v ON v.sku = s.sku LEFT JOIN o ON o.sku = s.sku GROUP BY ALL`,
+  });
+  const viewsThen = enrich({ ...last, asOf: true, ...(variant === "reference" ? {} : { keep: "price" }) });
+  return { views_now: enrich(last), views_then: viewsThen, demand };
 }
 
 /** @param sources each may bring every contract */
