@@ -27,6 +27,9 @@ import { freshView } from "./rows.ts";
  *   replace     its newest record is newer than the state and says all there is to know: that is the state
  *   fold        all of it that matters is newer than the state: folded onto it
  *   recompute   otherwise: folded from the thing's history
+ *
+ * Measured with a million rows of 8 columns, one thread, CPU of a merge: 50 ms for 100 changes; for 20,000 changes 210 ms,
+ * partial ones 600 ms, ones older than the state 280 ms, new rows 160 ms.
  */
 export function entityProgram(name: string, spec: EntitySpec, scope: TableScope): TableParts {
   const model = entityModel(name, spec, scope.project, (contract) => scope.model(contract));
@@ -177,8 +180,9 @@ const unfenced = (model: EntityModel, relation: string): string =>
   model.from.kind === "stream" ? `coalesce(${relation}._version > ${fenceOf(model)}, TRUE)` : "TRUE";
 
 /**
- * Stored rows are found by the hash of their key, and what else is needed of them by their place in the table. With a
- * million things and 100 records that is 15 ms of CPU; a join on the key and the versions reads them all: 40 ms.
+ * Stored rows are found by the hash of their key, and what else is needed of them by their place in the table: 4 and 15 ms
+ * of CPU for 100 of a million things, 8 and 60 ms for 20,000. A join on the key and the versions reads all of them, 40 ms
+ * for 100; an index makes the whole merge of 20,000 seven times as dear (800 ms).
  */
 function waysStatements(model: EntityModel): Statement[] {
   const { name } = model;

@@ -9,6 +9,7 @@ const pages = [
   "README.md",
   "docs/guide/getting-started.md",
   "docs/guide/tables.md",
+  "docs/guide/entities.md",
   "docs/guide/persons.md",
   "docs/guide/order-facts.md",
   "docs/guide/quarantine.md",
