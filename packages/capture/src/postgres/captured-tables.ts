@@ -20,6 +20,8 @@ export interface CapturedTablesOptions {
   readonly log: CaptureContext["log"];
   /** Streams whose tables are gone, and with them their rows: resolves when that is durable. */
   readonly gone: (streams: readonly string[]) => Promise<void>;
+  /** Saves the cursor. */
+  readonly save: () => Promise<void>;
 }
 
 /** A table that is not captured although the project wants it. */
@@ -48,14 +50,19 @@ export class CapturedTables {
   #streamOf = new Map<number, string>();
   /** Tables that were captured and are gone, or not wanted any more. */
   readonly #retired = new Set<number>();
+  /** Streams that a saved cursor has. */
+  #known: ReadonlySet<string>;
   #leftOut: readonly LeftOut[] = [];
   #told = new Set<string>();
   #owned = false;
   #looking: Promise<void> | undefined;
+  /** Called when `target` has other answers than before. */
+  onTargets: () => void = () => {};
 
   constructor(options: CapturedTablesOptions) {
     this.#options = options;
     this.#patterns = new TablePatterns(options.patterns);
+    this.#known = new Set(Object.keys(options.cursor.tables));
   }
 
   /** By stream. */
@@ -86,10 +93,11 @@ export class CapturedTables {
    */
   target({ oid, schema, table }: RelationMessage): Target | undefined {
     const stream = this.#streamOf.get(oid) ?? `${schema}.${table}`;
-    if (!this.#streamOf.has(oid) && (this.#retired.has(oid) || !this.#patterns.wants(schema, table)))
-      return undefined;
-    const known = this.#catalog.get(stream);
-    return { stream, primaryKey: known?.primaryKey ?? [], keyOrder: known?.key ?? [] };
+    // Of others the cursor does not know yet, so nobody would know that there are rows of them.
+    if (!this.#known.has(stream) || (this.#retired.has(oid) && !this.#streamOf.has(oid))) return undefined;
+    const found = this.#catalog.get(stream);
+    const primaryKey = found?.primaryKey ?? [];
+    return oid === found?.oid ? { stream, primaryKey } : { stream, primaryKey, keyOrder: found?.key ?? [] };
   }
 
   /** Plans to read a table again, with a fence. */
@@ -145,6 +153,8 @@ export class CapturedTables {
     const wanted = new Set(names.map(({ schema, table }) => `${schema}.${table}`));
     const actions = this.#actions(captured, wanted);
     const gone = actions.flatMap((action) => (action.kind === "gone" ? [action.stream] : []));
+    // Nothing comes under these names any more, from before the position at which their rows are gone.
+    this.#know(gone);
     // Durable before it is forgotten that there was a table.
     if (gone.length > 0) await this.#options.gone(gone);
     for (const action of actions) {
@@ -153,6 +163,15 @@ export class CapturedTables {
       else this.#plan(action, first);
       if (!first) this.#log(action);
     }
+    if (actions.length > 0) await this.#options.save();
+    this.#know([]);
+  }
+
+  /** Changes are captured for the streams of the cursor, without these. */
+  #know(without: readonly string[]): void {
+    const { tables } = this.#options.cursor;
+    this.#known = new Set(Object.keys(tables).filter((stream) => !without.includes(stream)));
+    this.onTargets();
   }
 
   #actions(captured: readonly CatalogTable[], existing: ReadonlySet<string>): TableAction[] {
@@ -228,10 +247,11 @@ export class CapturedTables {
       kept.has(stream) ? [] : [oid, ...Object.keys(files).map(Number)],
     );
     const oids = [...keyless, ...unwanted].filter((oid) => publication.members.has(oid));
+    const needed = new Set(usable.flatMap(({ oid, files }) => [oid, ...Object.keys(files).map(Number)]));
     await shrinkPublication(
       wire,
       name,
-      oids.filter((oid) => !usable.some((table) => table.oid === oid)),
+      oids.filter((oid) => !needed.has(oid)),
     );
   }
 

@@ -14,27 +14,24 @@ const saveEveryMs = 250;
 export class Checkpoint {
   readonly #cursor: PostgresCursor;
   readonly #save: CaptureContext["saveCursor"];
-  readonly #saved: (lsn: Lsn) => void;
-  readonly #fail: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+  /** Called with the position of a cursor once it is saved. */
+  onSaved: (lsn: Lsn) => void = () => {};
+  /** Called when saving fails that nobody waits for. */
+  onFailed: (error: unknown) => void = () => {};
 
-  constructor(
-    cursor: PostgresCursor,
-    save: CaptureContext["saveCursor"],
-    saved: (lsn: Lsn) => void,
-    fail: (error: unknown) => void,
-  ) {
+  constructor(cursor: PostgresCursor, save: CaptureContext["saveCursor"]) {
     this.#cursor = cursor;
     this.#save = save;
-    this.#saved = saved;
-    this.#fail = fail;
   }
 
   /** The cursor has changed; everything it covers is durable. */
   changed(): void {
+    if (this.#stopped) return;
     this.#timer ??= setTimeout(() => {
-      this.now().catch(this.#fail);
+      this.now().catch((error: unknown) => this.onFailed(error));
     }, saveEveryMs);
   }
 
@@ -46,10 +43,13 @@ export class Checkpoint {
     const cursor = structuredClone(this.#cursor) as unknown as Json;
     this.#running = this.#running.then(() => this.#save(cursor));
     await this.#running;
-    this.#saved(parseLsn(lsn));
+    this.onSaved(parseLsn(lsn));
   }
 
-  stop(): void {
+  /** Saves nothing any more; resolves when what is being saved is. */
+  async stop(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#stopped = true;
+    await this.#running.catch(() => undefined);
   }
 }

@@ -64,9 +64,11 @@ export async function differential({ major, seed, steps }: DifferentialOptions):
     const { message } = error as Error;
     const stream = message.split(" as captured")[0] ?? "";
     const state = JSON.stringify((journal.cursor as unknown as PostgresCursor | undefined)?.tables[stream]);
+    const key = /(?:row|lacks \d+ \(|has \d+ \()(\["[^\]]*"\])/.exec(message)?.[1];
     const records = journal.records
-      .filter(({ value }) => value?.["stream"] === stream)
-      .map(({ text }) => text?.slice(0, 300));
+      .flatMap(({ value }) => (value?.["stream"] === stream ? [value] : []))
+      .filter((value) => value["key"] === key || value["op"] === "truncate")
+      .map(({ version, op, key: of, at }) => `${String(version)} ${String(op)} ${String(of)} ${String(at)}`);
     throw new Error(
       [
         `seed ${seed} on PostgreSQL ${major}: ${message}`,
@@ -75,7 +77,7 @@ export async function differential({ major, seed, steps }: DifferentialOptions):
         ...workload.log
           .map((sql) => sql.slice(0, 200))
           .filter((sql) => /ALTER|CREATE|DROP|TRUNCATE|COMMIT|ROLLBACK/.test(sql) && !sql.startsWith("--")),
-        ...records.slice(-40),
+        ...records.slice(-40).sort(),
       ].join("\n"),
       { cause: error },
     );

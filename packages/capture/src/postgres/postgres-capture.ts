@@ -70,8 +70,7 @@ async function run(
         },
       );
       if (begun === undefined) return;
-      const { cursor, tables } = begun;
-      const session = await Session.open({ spec, context, control, facts, cursor, tables, publication });
+      const session = await Session.open({ spec, context, control, facts, publication, ...begun });
       await session.run();
     } finally {
       await control.close();

@@ -18,8 +18,8 @@ export interface Target {
   readonly stream: string;
   /** Names of the primary key's columns today; what identifies rows where the stream says "all columns". */
   readonly primaryKey: readonly string[];
-  /** Key columns in the order of the table; a partition may have them in another. */
-  readonly keyOrder: readonly string[];
+  /** Of a partition that belongs to the stream's table, which may have its columns in another order: its key's columns. */
+  readonly keyOrder?: readonly string[];
 }
 
 /** A relation, readied for the changes that follow. */
@@ -54,7 +54,8 @@ export function keyColumns(message: RelationMessage, primaryKey: readonly string
 
 export function relationOf(message: RelationMessage, target: Target, types: TypeNames): Relation {
   const names = message.columns.map(({ name }) => name);
-  const place = (at: number): number => target.keyOrder.indexOf(names[at] ?? "");
+  const { keyOrder = [] } = target;
+  const place = (at: number): number => keyOrder.indexOf(names[at] ?? "");
   const keyAt = keyColumns(message, target.primaryKey).sort((a, b) => place(a) - place(b) || a - b);
   const prefixes = columnPrefixes(names);
   const columns = message.columns.map((column, i) => ({

@@ -65,6 +65,7 @@ export class Replication {
   #failure: unknown;
   #fail: (error: unknown) => void = () => {};
   readonly #failed: Promise<never>;
+  #streaming = false;
   #stopping = false;
   /** Where the server is in its log, as it last said. */
   serverLsn: Lsn;
@@ -104,6 +105,7 @@ export class Replication {
       sink,
     );
     this.#ended = ended;
+    this.#streaming = true;
     const over = this.#over(ended);
     const watch = new AbortController();
     try {
@@ -120,7 +122,7 @@ export class Replication {
   /** Acknowledges a position to the server: it may remove what lies before. */
   acknowledge(lsn: Lsn): void {
     if (lsn > this.#acknowledged) this.#acknowledged = lsn;
-    this.#status(false);
+    if (this.#streaming) this.#status(false);
   }
 
   /** Ends replication in good order, so that the server has the last acknowledgement before the slot is free. */

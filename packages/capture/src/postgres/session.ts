@@ -3,7 +3,7 @@ import type { CaptureContext, CaptureStatus } from "../capture.ts";
 import type { CapturedTables } from "./captured-tables.ts";
 import { typeNames } from "./catalog.ts";
 import { ChangeReader } from "./change-reader.ts";
-import { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import { TypeNames } from "./columns.ts";
 import { connect } from "./connect.ts";
 import type { PostgresCursor } from "./cursor.ts";
@@ -31,6 +31,7 @@ export interface SessionOptions {
   readonly control: Wire;
   readonly facts: ServerFacts;
   readonly cursor: PostgresCursor;
+  readonly checkpoint: Checkpoint;
   readonly tables: CapturedTables;
   readonly publication: string;
 }
@@ -51,7 +52,8 @@ export class Session {
   #slot: SlotState | undefined;
   #fail: (error: unknown) => void = () => {};
   readonly #failed: Promise<never>;
-  #lookSoon: () => void = () => {};
+  #lookWanted = false;
+  #wakeUp: () => void = () => {};
   #beat = 0;
   #heartbeatFails = false;
 
@@ -62,14 +64,12 @@ export class Session {
       this.#fail = reject;
     });
     this.#failed.catch(() => undefined);
-    const { context, cursor } = options;
-    this.#checkpoint = new Checkpoint(
-      cursor,
-      (value) => context.saveCursor(value),
-      (lsn) => this.#replication.acknowledge(lsn),
-      (error) => this.#fail(error),
-    );
+    const { checkpoint } = options;
+    checkpoint.onSaved = (lsn) => this.#replication.acknowledge(lsn);
+    checkpoint.onFailed = (error) => this.#fail(error);
+    this.#checkpoint = checkpoint;
     this.#reader = this.#makeReader();
+    options.tables.onTargets = () => this.#reader.retarget();
     this.#replication = this.#makeReplication();
     this.#readers = this.#makeReaders();
   }
@@ -102,8 +102,13 @@ export class Session {
     } finally {
       end();
       context.signal.removeEventListener("abort", end);
-      this.#checkpoint.stop();
-      await Promise.allSettled([streaming, beating, reporting, this.#stream.close()]);
+      await Promise.allSettled([
+        streaming,
+        beating,
+        reporting,
+        this.#checkpoint.stop(),
+        this.#stream.close(),
+      ]);
     }
   }
 
@@ -178,16 +183,34 @@ export class Session {
       await this.#lookNow();
       this.#readers.wake(signal);
       await this.#emitHeartbeat();
-      const soon = new Promise<void>((resolve) => {
-        this.#lookSoon = resolve;
-      });
-      await Promise.race([soon, pause(spec.heartbeatMs, undefined, { signal }).catch(() => undefined)]);
+      await this.#rest(signal, spec.heartbeatMs);
     }
+  }
+
+  /** Until the time is over, a look is wanted, or the signal aborts. */
+  async #rest(signal: AbortSignal, ms: number): Promise<void> {
+    if (!this.#lookWanted && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        const timer = setTimeout(done, ms);
+        signal.addEventListener("abort", done);
+        this.#wakeUp = done;
+      });
+    }
+    this.#lookWanted = false;
+  }
+
+  #lookSoon(): void {
+    this.#lookWanted = true;
+    this.#wakeUp();
   }
 
   async #lookNow(): Promise<void> {
     await this.#options.tables.look();
-    this.#reader.retarget();
     this.#checkpoint.changed();
   }
 

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "@weir/contract";
 import type { CaptureContext } from "../capture.ts";
-import type { Json } from "@weir/contract";
 import { CapturedTables } from "./captured-tables.ts";
+import { Checkpoint } from "./checkpoint.ts";
 import { placeOf } from "./connect.ts";
 import { readCursor } from "./cursor.ts";
 import type { PostgresCursor } from "./cursor.ts";
 import { formatLsn, maxEpoch, parseLsn, versionLsn } from "./lsn.ts";
-import { position } from "./position.ts";
+import { newPosition, position } from "./position.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { changeLine } from "./row-text.ts";
 import { createSlot, dropSlot, gapOf, readSlot } from "./slot.ts";
@@ -24,6 +24,13 @@ export interface StartOptions {
   readonly publication: string;
 }
 
+/** Where capturing begins, and with what. */
+export interface Begun {
+  readonly cursor: PostgresCursor;
+  readonly checkpoint: Checkpoint;
+  readonly tables: CapturedTables;
+}
+
 /** A walsender outlives its client by up to wal_sender_timeout when the network is cut. */
 const slotFreeWithinMs = 20_000;
 
@@ -35,9 +42,7 @@ const slotFreeWithinMs = 20_000;
  *
  * @throws WeirError that says what was lost, where it cannot go on without losing something and the project wants to stop
  */
-export async function start(
-  options: StartOptions,
-): Promise<{ cursor: PostgresCursor; tables: CapturedTables }> {
+export async function start(options: StartOptions): Promise<Begun> {
   const { context, facts } = options;
   const saved = readCursor(context.cursor);
   if (saved === undefined) return await begin(options, firstCursor(options), await unexpectedSlot(options));
@@ -49,14 +54,16 @@ export async function start(
       : changedSystem(saved, facts);
   if (gap !== undefined) return await begin(options, saved, gap);
   saved.slot = options.slot;
-  const tables = capturedTables(options, saved);
+  const checkpoint = new Checkpoint(saved, (cursor) => context.saveCursor(cursor));
+  const tables = capturedTables(options, saved, checkpoint);
   await tables.look();
-  return { cursor: saved, tables };
+  return { cursor: saved, checkpoint, tables };
 }
 
 function capturedTables(
   { spec, context, control, facts, publication }: StartOptions,
   cursor: PostgresCursor,
+  checkpoint: Checkpoint,
 ): CapturedTables {
   const { version } = facts;
   return new CapturedTables({
@@ -67,6 +74,7 @@ function capturedTables(
     cursor,
     log: (level, message, fields) => context.log(level, message, fields),
     gone: (streams) => appendGone(context, control, cursor, streams),
+    save: () => checkpoint.now(),
   });
 }
 
@@ -77,12 +85,12 @@ async function appendGone(
   { epoch }: PostgresCursor,
   streams: readonly string[],
 ): Promise<void> {
-  const { lsn, at } = await position(control);
+  const { lsn, at } = await newPosition(control);
   const version = `${versionLsn(epoch, lsn)}-00000000`;
   const records = streams.map((stream) => ({
     contract: context.source,
     ...changeLine({
-      id: `${version}/${stream}/gone at ${at}`,
+      id: `${version}/${stream}/gone`,
       at,
       stream: JSON.stringify(stream),
       op: "truncate",
@@ -100,11 +108,7 @@ function firstCursor({ facts, slot }: StartOptions): PostgresCursor {
 }
 
 /** Makes a new slot and plans to read every table from its position on. */
-async function begin(
-  options: StartOptions,
-  cursor: PostgresCursor,
-  gap: Gap | undefined,
-): Promise<{ cursor: PostgresCursor; tables: CapturedTables }> {
+async function begin(options: StartOptions, cursor: PostgresCursor, gap: Gap | undefined): Promise<Begun> {
   const { context, control, facts, slot } = options;
   if (gap !== undefined) decide(options, gap);
   const again = cursor.lsn !== "0/0";
@@ -113,13 +117,14 @@ async function begin(
   if (cursor.system !== facts.system || cursor.database !== facts.database) nextEpoch(cursor);
   cursor.system = facts.system;
   cursor.database = facts.database;
-  await context.saveCursor(structuredClone(cursor) as unknown as Json);
+  const checkpoint = new Checkpoint(cursor, (value) => context.saveCursor(value));
+  await checkpoint.now();
   if ((await freeSlot(options)) !== undefined) await dropSlot(control, slot);
   const { lsn } = await position(control);
   // A log that ends before what was captured does not continue it: the server was restored to an earlier state.
   if (lsn < parseLsn(cursor.lsn)) nextEpoch(cursor);
   // Tables that were captured before are known, so that a fence ends the read of what was deleted meanwhile.
-  const tables = capturedTables(options, cursor);
+  const tables = capturedTables(options, cursor, checkpoint);
   await tables.look(!again);
   const begins = await createSlot(control, facts.version, slot);
   cursor.lsn = formatLsn(begins);
@@ -132,9 +137,9 @@ async function begin(
     context.log("warn", "no table is captured: none fits, or none that fits can be captured");
   }
   cursor.state = "streaming";
-  await context.saveCursor(structuredClone(cursor) as unknown as Json);
+  await checkpoint.now();
   context.log("info", `replication slot ${slot} begins at ${cursor.lsn}`);
-  return { cursor, tables };
+  return { cursor, checkpoint, tables };
 }
 
 function nextEpoch(cursor: PostgresCursor): void {

@@ -56,20 +56,21 @@ export function tableAction(
   if (JSON.stringify(state.shape.key) !== JSON.stringify(shape.key)) return read(true, "its key has changed");
   if (state.shape.rowFilter !== shape.rowFilter)
     return read(true, "the publication's row filter has changed");
-  const before = new Map(state.shape.columns.map((column) => [column[0], JSON.stringify(column)]));
-  const changed = shape.columns.filter((column) => before.get(column[0]) !== JSON.stringify(column));
-  if (changed.length > 0) {
-    return read(false, `columns were added or changed: ${changed.map(([, name]) => name).join(", ")}`);
-  }
   const had = Object.keys(state.files);
   const added = Object.keys(table.files).filter((oid) => !(oid in state.files));
   const rewritten = had.filter((oid) => oid in table.files && table.files[oid] !== state.files[oid]);
   if (had.some((oid) => !(oid in table.files))) return read(true, "it lost a partition");
+  // A new file may be that of VACUUM FULL or of a changed column, but if truncations do not come as such it may be one.
+  const truncated = rewritten.length > 0 && (table.partitioned || !streamsTruncate);
+  const before = new Map(state.shape.columns.map((column) => [column[0], JSON.stringify(column)]));
+  const changed = shape.columns.filter((column) => before.get(column[0]) !== JSON.stringify(column));
+  if (changed.length > 0) {
+    return read(truncated, `columns were added or changed: ${changed.map(([, name]) => name).join(", ")}`);
+  }
+  if (truncated)
+    return read(true, "it, or a partition of it, was truncated or rewritten, which is not streamed");
   if (rewritten.length > 0 && state.marks !== table.marks)
     return read(false, "a column's values were rewritten");
-  if (rewritten.length > 0 && (table.partitioned || !streamsTruncate)) {
-    return read(true, "it, or a partition of it, was truncated or rewritten, which is not streamed");
-  }
   if (added.length > 0) return { kind: "partitions", table, partitions: added.map(Number) };
   const removed = shape.columns.length !== state.shape.columns.length;
   return removed || rewritten.length > 0 || state.marks !== table.marks ? { kind: "note", table } : undefined;

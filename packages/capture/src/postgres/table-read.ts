@@ -110,8 +110,10 @@ export class TableReader {
   /** The record of a table's columns that begins a read. */
   async schema(table: CatalogTable, published: PublishedTable | undefined, read: TableRead): Promise<string> {
     const columns = shownColumns(table, published, this.#options.types);
-    const shown = JSON.stringify({ columns });
-    await this.#options.append([this.#record(table, read, "schema", rowOrdinal, shown)]);
+    // Under a read that begins anew at its position after the columns changed, the later columns win.
+    const { lsn } = await position(this.#wire);
+    const ordinal = `${rowOrdinal}-${versionLsn(0, lsn)}`;
+    await this.#options.append([this.#record(table, read, "schema", ordinal, JSON.stringify({ columns }))]);
     return columnsText(columns);
   }
 

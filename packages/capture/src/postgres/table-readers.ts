@@ -3,7 +3,7 @@ import type { CapturedTables } from "./captured-tables.ts";
 import type { CatalogTable } from "./catalog.ts";
 import type { TableRead } from "./cursor.ts";
 import { versionLsn } from "./lsn.ts";
-import { position } from "./position.ts";
+import { newPosition } from "./position.ts";
 import type { Epoch } from "./lsn.ts";
 import { TableReader } from "./table-read.ts";
 import type { TableReaderOptions } from "./table-read.ts";
@@ -163,7 +163,7 @@ export class TableReaders {
       await quietWriters(wire, table, signal);
       await touch();
     }
-    const here = await position(wire);
+    const here = await newPosition(wire);
     const version = read.version ?? versionLsn(epoch, here.lsn);
     await quietWriters(wire, table, signal);
     const begun = { ...read, version, at: read.at ?? here.at, begun: true };
