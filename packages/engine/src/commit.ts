@@ -1,6 +1,8 @@
-import type { ContractProgram, Program } from "@weir/compile";
+import type { ContractProgram, Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
+import { FailedTable, storeAside, without, withReaders } from "./aside.ts";
+import type { Aside } from "./aside.ts";
 import { recordGone } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
@@ -26,6 +28,8 @@ export interface CommitContext {
   readonly program: Program;
   readonly lake: Lake;
   readonly index: IdIndex;
+  /** Tables that are set aside; a batch may add to it. */
+  readonly aside: Map<string, string>;
 }
 
 export interface Committed {
@@ -34,6 +38,8 @@ export interface Committed {
   readonly counts: readonly OutcomeCount[];
   /** Tables that may have changed. */
   readonly tables: readonly string[];
+  /** Tables that this batch set aside; see aside.ts. */
+  readonly setAside: readonly string[];
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -67,27 +73,75 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   const files = [...staged.files, ...clean];
   context.lake.syncDirectories(files);
   failpoint("engine.commit.directories_synced");
-  await sql.run("BEGIN");
-  await timed("ids", () => storeIds(sql, staged, commit));
-  failpoint("engine.commit.ids_stored");
-  const contracts = new Set(staged.contracts.map(({ contract }) => contract.name));
-  const merged = await timed("tables", async () =>
-    mergeTables(sql, context.program, await presentRecords(sql, context.program, contracts)),
+  const batch = { staged, superseded, clean, files };
+  const setAside = new Map<string, string>();
+  const { merged, counts } = await settingAside(sql, context, setAside, () =>
+    writeState(sql, context, batch, setAside, timed),
   );
-  await timed("gone", () => recordGone(sql, merged, false));
-  failpoint("engine.commit.tables_merged");
-  const takenBack = await timed("retract", () => retractSuperseded(sql, context, staged, superseded, clean));
-  failpoint("engine.commit.retracted");
-  const counts = await timed("counts", () => countOutcomes(sql, staged, takenBack, clean));
-  await writeSystemTables(sql, staged, files, counts);
-  failpoint("engine.commit.before_commit");
   await timed("commit", () => sql.run("COMMIT"));
   failpoint("engine.commit.after_commit");
+  for (const [name, reason] of setAside) context.aside.set(name, reason);
   await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${staged.schema} CASCADE`);
   await timed("commit", () => dropTemporary(sql));
   // What was taken back may have been in any table.
   const touched = superseded.length > 0 ? context.program.tables : merged;
-  return { commit, records: staged.records, counts, tables: touched.map(({ name }) => name), timings };
+  const tables = touched.map(({ name }) => name);
+  return { commit, records: staged.records, counts, tables, setAside: [...setAside.keys()], timings };
+}
+
+/** A batch up to where the transaction begins. */
+interface CleanBatch {
+  readonly staged: StagedBatch;
+  readonly superseded: readonly SupersededRecord[];
+  readonly clean: readonly LakeFile[];
+  /** All files of the batch. */
+  readonly files: readonly LakeFile[];
+}
+
+/** Runs the transaction until it is ready to commit: again, without the table, when a table fails that can be set aside. */
+async function settingAside<T>(
+  sql: Sql,
+  { program }: CommitContext,
+  setAside: Map<string, string>,
+  transaction: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      await sql.run("BEGIN");
+      return await transaction();
+    } catch (error) {
+      if (!(error instanceof FailedTable)) throw error;
+      await sql.run("ROLLBACK");
+      for (const [name, reason] of withReaders(program, error)) setAside.set(name, reason);
+    }
+  }
+}
+
+/** Everything of a batch that the state holds. */
+async function writeState(
+  sql: Sql,
+  context: CommitContext,
+  { staged, superseded, clean, files }: CleanBatch,
+  setAside: Aside,
+  timed: <T>(name: string, work: () => Promise<T>) => Promise<T>,
+): Promise<{ merged: readonly TableProgram[]; counts: readonly OutcomeCount[] }> {
+  const program = without(context.program, new Map([...context.aside, ...setAside]));
+  await timed("ids", () => storeIds(sql, staged, staged.plan.batch));
+  failpoint("engine.commit.ids_stored");
+  const contracts = new Set(staged.contracts.map(({ contract }) => contract.name));
+  const merged = await timed("tables", async () =>
+    mergeTables(sql, program, await presentRecords(sql, program, contracts)),
+  );
+  await timed("gone", () => recordGone(sql, merged, false));
+  failpoint("engine.commit.tables_merged");
+  const taking = { ...context, program };
+  const takenBack = await timed("retract", () => retractSuperseded(sql, taking, staged, superseded, clean));
+  failpoint("engine.commit.retracted");
+  const counts = await timed("counts", () => countOutcomes(sql, staged, takenBack, clean));
+  await writeSystemTables(sql, staged, files, counts);
+  await storeAside(sql, setAside);
+  failpoint("engine.commit.before_commit");
+  return { merged, counts };
 }
 
 /**

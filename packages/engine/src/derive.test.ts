@@ -197,6 +197,73 @@ test("verify finds rows that depend on those of other keys", async () => {
   ]);
 });
 
+test("SQL that fails on a record sets its table aside, and what reads it; all else goes on", async () => {
+  const aged = derive({
+    from: { c: "customers" },
+    key: "customer",
+    keys: { c: "customer" },
+    sql: "SELECT customer, tier::BIGINT AS years FROM c",
+  });
+  const sums = derive({
+    from: { a: "aged" },
+    key: "years",
+    keys: { a: "years" },
+    sql: "FROM a SELECT DISTINCT years",
+  });
+  const withAged = { ...inputs, facts, orders_by_id: tables["orders_by_id"] as TableSpec, aged, sums };
+  await harness.open(program(withAged));
+  await harness.load([customer("ada", "7")]);
+  await harness.load([customer("bob", "many"), customer("cyd", "8"), order(1, "cyd")]);
+  expect(await shown("aged")).toEqual([["ada", "7"]]);
+  expect(await shown("facts")).toEqual([["1", "cyd", "8", "0.00", "0"]]);
+  const isTold = async (): Promise<void> => {
+    const { tables: found } = await harness.engine.status();
+    expect(found.filter(({ concerns }) => concerns.length > 0)).toMatchObject([
+      { name: "aged", concerns: [expect.stringContaining("Could not convert string 'many' to INT64")] },
+      { name: "sums", concerns: [expect.stringContaining("It reads aged, which is set aside.")] },
+    ]);
+    expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toMatchObject([
+      { name: "tables" },
+    ]);
+  };
+  await isTold();
+  expect(harness.events.filter(({ kind }) => kind === "table_set_aside")).toMatchObject([
+    { table: "aged", reason: expect.stringContaining("'many'") },
+    { table: "sums" },
+  ]);
+  await harness.load([customer("dan", "9"), order(2, "dan")]);
+  expect(await shown("facts")).toHaveLength(2);
+  // It still fails, and is as it was.
+  await harness.open(program(withAged));
+  await isTold();
+  expect(await shown("aged")).toEqual([["ada", "7"]]);
+  // The record is corrected: the next start builds the table.
+  await harness.load([customer("bob", "1")]);
+  await harness.open(program(withAged));
+  expect(await shown("aged")).toEqual([
+    ["ada", "7"],
+    ["bob", "1"],
+    ["cyd", "8"],
+    ["dan", "9"],
+  ]);
+  expect(await shown("sums")).toHaveLength(4);
+  await harness.load([customer("ada", "6")]);
+  expect(await shown("sums")).toEqual([["1"], ["6"], ["8"], ["9"]]);
+  expect((await harness.engine.verify()).ok).toBe(true);
+  // One that is new and fails is empty.
+  await harness.load([customer("eve", "none")]);
+  await harness.open(program({ ...withAged, aged: { ...aged, sql: `${aged.sql} WHERE TRUE` } }));
+  expect(await shown("aged")).toEqual([]);
+  await harness.open(
+    program({
+      ...withAged,
+      aged: { ...aged, sql: aged.sql.replace("tier::BIGINT", "TRY_CAST(tier AS BIGINT)") },
+    }),
+  );
+  expect(await shown("aged")).toHaveLength(5);
+  expect((await harness.engine.verify()).ok).toBe(true);
+});
+
 test("what cannot be is said when the project is compiled", () => {
   const problem = (change: Partial<Parameters<typeof derive>[0]>): string => {
     const spec = derive({

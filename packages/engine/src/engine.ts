@@ -50,7 +50,8 @@ export interface EngineOptions {
 /** What an operator should be able to find in the logs of the process. */
 export type EngineEvent =
   | ({ readonly kind: "commit" } & Committed)
-  | { readonly kind: "tables_built"; readonly tables: readonly string[] };
+  | { readonly kind: "tables_built"; readonly tables: readonly string[] }
+  | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string };
 
 const idleMs = 25;
 const forgetEveryMs = 3_600_000;
@@ -81,6 +82,8 @@ export class Engine {
   readonly #staging = new Set<Promise<unknown>>();
   readonly #planSql: Sql;
   readonly #commitSql: Sql;
+  /** Tables that are set aside, and why. */
+  readonly #aside: Map<string, string>;
   readonly #compactSql: Sql;
   readonly #throughput = new Throughput();
   readonly #snapshots: Snapshots;
@@ -116,6 +119,7 @@ export class Engine {
     lanes: Sql[];
     planSql: Sql;
     commitSql: Sql;
+    aside: Map<string, string>;
     snapshots: Snapshots;
     commits: Commits;
     serving: Serving;
@@ -133,6 +137,7 @@ export class Engine {
     this.#lanes = parts.lanes;
     this.#planSql = parts.planSql;
     this.#commitSql = parts.commitSql;
+    this.#aside = parts.aside;
     this.#snapshots = parts.snapshots;
     this.#queries = new Queries(parts.snapshots);
     this.#serving = parts.serving;
@@ -181,8 +186,9 @@ export class Engine {
         await commitSql.run(`SET search_path = '${schema}'`);
         for (const macro of options.program.setup) await commitSql.run(macro);
       }
-      const built = await prepareTables(commitSql, lake, options.program);
+      const { built, aside } = await prepareTables(commitSql, lake, options.program);
       if (built.length > 0) options.onEvent?.({ kind: "tables_built", tables: built });
+      for (const [table, reason] of aside) options.onEvent?.({ kind: "table_set_aside", table, reason });
       await prepareChanges(commitSql, options.program);
       const views = await createViews(commitSql, lake, options.program);
       const snapshots = new Snapshots(database, lake, views);
@@ -220,6 +226,7 @@ export class Engine {
         lanes,
         planSql,
         commitSql,
+        aside: new Map(aside),
         snapshots,
         commits,
         serving,
@@ -292,13 +299,20 @@ export class Engine {
   }
 
   async #commit(staged: StagedBatch): Promise<void> {
-    const context = { program: this.#options.program, lake: this.#lake, index: this.#ids.index };
+    const context = {
+      program: this.#options.program,
+      lake: this.#lake,
+      index: this.#ids.index,
+      aside: this.#aside,
+    };
     const committed = await commitBatch(this.#commitSql, context, staged);
     this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());
     this.#retention.consumed(staged.plan.segments);
     this.commits.advance(committed.commit, committed.tables);
     this.#options.onEvent?.({ kind: "commit", ...committed });
+    for (const table of committed.setAside)
+      this.#options.onEvent?.({ kind: "table_set_aside", table, reason: this.#aside.get(table) ?? "" });
     await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
   }
 

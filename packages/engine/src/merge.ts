@@ -1,5 +1,6 @@
 import type { ContractProgram, Program, Statement, TableProgram } from "@weir/compile";
 import { ident } from "@weir/compile";
+import { ofTable } from "./aside.ts";
 import type { Sql } from "./database.ts";
 
 /** What `fresh_<contract>` shows while tables merge: a query for each contract that has records; none for the others. */
@@ -91,10 +92,12 @@ export async function runStatements(sql: Sql, statements: readonly Statement[]):
   }
 }
 
-/** Runs a table's merge over `fresh_<contract>` and `changed_<input>` as they are. */
+/** Runs a table's merge over `fresh_<contract>` and `changed_<input>` as they are. @throws FailedTable */
 export async function mergeTable(sql: Sql, table: TableProgram): Promise<void> {
-  if (table.events !== undefined) await sql.run(table.events.sql);
-  await runStatements(sql, table.merge);
+  await ofTable(table, async () => {
+    if (table.events !== undefined) await sql.run(table.events.sql);
+    await runStatements(sql, table.merge);
+  });
 }
 
 /**

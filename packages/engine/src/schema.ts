@@ -20,6 +20,7 @@ const layout = "1";
  *   id_recent, id_runs   see ids/id-index.ts
  *   contracts  the columns that each contract has had (see contract-columns.ts)
  *   tables     which definition each table's state was built by
+ *   aside      tables that are not brought up to date, since which commit and why; see aside.ts
  *   changes    from where each table can be followed (see changes/gone.ts)
  */
 const statements = [
@@ -37,6 +38,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.id_runs (path VARCHAR, ids UBIGINT, newest_received_us BIGINT, seq UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.contracts (name VARCHAR PRIMARY KEY, columns JSON)`,
   `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,
+  `CREATE TABLE IF NOT EXISTS db.weir.aside (name VARCHAR, reason VARCHAR, since UBIGINT)`,
   changesSchema,
 ];
 

@@ -1,6 +1,7 @@
 import type { Program } from "@weir/compile";
 import { ident } from "@weir/compile";
 import type { Committed } from "./commit.ts";
+import { storedAside } from "./aside.ts";
 import type { Sql } from "./database.ts";
 import type { MirrorStatus } from "./serve/mirror.ts";
 
@@ -75,12 +76,16 @@ export async function readStatus(
      FROM db.weir.files GROUP BY zone ORDER BY zone`,
   );
   const tables = [];
+  const aside = await storedAside(sql);
   for (const { name, kind, concerns } of program.tables) {
     const { rows } = await sql.row<{ rows: number }>(
       `SELECT count(*)::DOUBLE AS "rows" FROM db.main.${ident(name)}`,
     );
     const found = concerns === undefined ? [] : await sql.rows<{ concern: string }>(concerns);
-    tables.push({ name, kind, rows, concerns: found.map(({ concern }) => concern) });
+    const reason = aside.get(name);
+    const isBehind =
+      reason === undefined ? [] : [`It is set aside and not brought up to date. ${reason.split("\n")[0]}`];
+    tables.push({ name, kind, rows, concerns: [...isBehind, ...found.map(({ concern }) => concern)] });
   }
   return { commit, committedAt: at, counts, tables, lake };
 }

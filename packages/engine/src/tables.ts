@@ -1,6 +1,8 @@
 import type { Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
+import { FailedTable, ofTable, storeAside, storedAside, withReaders } from "./aside.ts";
+import type { Aside } from "./aside.ts";
 import { beginChanges, endChanges } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
@@ -10,53 +12,101 @@ import { contractsOf, forgetChanges, mergeTable, showFresh } from "./merge.ts";
 /** Files of the clean zone that a table is built from at a time. */
 const filesAChunk = 16;
 
+/** What a start did to the tables. */
+export interface PreparedTables {
+  /** Names of those that were built, each after the tables that it reads. */
+  readonly built: readonly string[];
+  /** Those that could not be. */
+  readonly aside: Aside;
+}
+
 /**
  * Brings the stored tables in line with the program, in one transaction: a table that is new or defined otherwise
- * than before is built from the clean zone, one that is gone is dropped. Gives the names of those that were built, each
- * after the tables that it reads.
+ * than before is built from the clean zone, and so is one that was set aside; one that is gone is dropped. A table whose
+ * SQL fails is set aside: it stays as it was, or empty if it was not.
  */
-export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<string[]> {
+export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<PreparedTables> {
   await sql.run(
-    `SET VARIABLE weir_newest_us = (SELECT coalesce(max(newest_received_us), 0)::BIGINT FROM db.weir.commits)`,
+    `SET VARIABLE weir_newest_us = (SELECT coalesce(max(newest_received_us), 0)::BIGINT FROM db.weir.commits);
+     SET VARIABLE weir_commit = (SELECT coalesce(max("commit"), 0)::UBIGINT FROM db.weir.commits)`,
   );
+  const aside = new Map<string, string>();
+  for (;;) {
+    const work = await workOf(sql, program, aside);
+    if (work === undefined) return { built: [], aside };
+    await sql.run("BEGIN");
+    try {
+      await doWork(sql, lake, program, work, aside);
+      await sql.run("COMMIT");
+      failpoint("engine.open.tables_committed");
+      return { built: work.missing.map(({ name }) => name).filter((name) => !aside.has(name)), aside };
+    } catch (error) {
+      await sql.run("ROLLBACK");
+      if (!(error instanceof FailedTable)) throw error;
+      for (const [name, reason] of withReaders(program, error)) aside.set(name, reason);
+    }
+  }
+}
+
+/** What has to be dropped, with its state tables, and what has to be built. */
+interface Work {
+  readonly stale: readonly { readonly name: string; readonly state: readonly string[] }[];
+  readonly missing: readonly TableProgram[];
+}
+
+/** @param aside tables that could not be built: as they are, if they are of the program, they stay */
+async function workOf(sql: Sql, program: Program, aside: Aside): Promise<Work | undefined> {
   const stored = await sql.rows<{ name: string; hash: string; state: string[] }>(
     "SELECT name, hash, state_tables AS state FROM db.weir.tables",
   );
+  const before = await storedAside(sql);
   const current = new Map(stored.map((table) => [table.name, table]));
   const wanted = new Map(program.tables.map((table) => [table.name, table]));
-  const stale = stored.filter(({ name, hash }) => wanted.get(name)?.hash !== hash);
-  const missing = program.tables.filter(({ name, hash }) => current.get(name)?.hash !== hash);
-  if (stale.length === 0 && missing.length === 0) return [];
-  await sql.run("BEGIN");
-  try {
-    for (const table of stale) {
-      for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
-      await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
-      await endChanges(sql, table.name);
-      failpoint("engine.open.table_dropped");
-    }
-    for (const table of missing) {
-      await buildTable(sql, lake, program, table);
-      failpoint("engine.open.table_built");
-    }
-    await sql.run("COMMIT");
-    failpoint("engine.open.tables_committed");
-  } catch (error) {
-    await sql.run("ROLLBACK");
-    throw error;
-  }
-  return missing.map(({ name }) => name);
+  const isBehind = (name: string): boolean => before.has(name) && !aside.has(name);
+  const stale = stored.filter(({ name, hash }) => wanted.get(name)?.hash !== hash || isBehind(name));
+  const missing = program.tables.filter(
+    ({ name, hash }) => current.get(name)?.hash !== hash || isBehind(name),
+  );
+  const isNothing = stale.length === 0 && missing.length === 0 && before.size === 0;
+  return isNothing ? undefined : { stale, missing };
 }
 
-async function buildTable(sql: Sql, lake: Lake, program: Program, table: TableProgram): Promise<void> {
+async function doWork(
+  sql: Sql,
+  lake: Lake,
+  program: Program,
+  { stale, missing }: Work,
+  aside: Aside,
+): Promise<void> {
+  for (const table of stale) {
+    for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
+    await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
+    await endChanges(sql, table.name);
+    failpoint("engine.open.table_dropped");
+  }
+  for (const table of missing) {
+    await createTable(sql, table);
+    if (!aside.has(table.name)) await buildTable(sql, lake, program, table);
+    await beginChanges(sql, table);
+    failpoint("engine.open.table_built");
+  }
+  await sql.run("DELETE FROM db.weir.aside");
+  await storeAside(sql, aside);
+}
+
+async function createTable(sql: Sql, table: TableProgram): Promise<void> {
   for (const statement of table.create) await sql.run(statement.sql);
   const state = table.stateTables.map(text).join(", ");
-  await sql.run(`INSERT INTO db.weir.tables VALUES (${text(table.name)}, ${text(table.hash)}, [${state}]);
-    SET VARIABLE weir_commit = (SELECT coalesce(max("commit"), 0)::UBIGINT FROM db.weir.commits)`);
+  await sql.run(`INSERT INTO db.weir.tables VALUES (${text(table.name)}, ${text(table.hash)}, [${state}])`);
+}
+
+/** @param table its state tables are there and empty */
+async function buildTable(sql: Sql, lake: Lake, program: Program, table: TableProgram): Promise<void> {
   await forgetChanges(sql, program, [table]);
-  for (const statement of table.build) await sql.run(statement.sql);
+  await ofTable(table, async () => {
+    for (const statement of table.build) await sql.run(statement.sql);
+  });
   await feedHistory(sql, lake, program, table);
-  await beginChanges(sql, table);
 }
 
 /**

@@ -15,7 +15,9 @@ export async function startEngine(
   const commits = new CommitLog(logger);
   const { engine, store } = await openEngine(settings.projectFile, settings.dataDir, (event) => {
     if (event.kind === "commit") commits.add(event);
-    else logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
+    else if (event.kind === "tables_built")
+      logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
+    else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
   const server = new EngineServer(engine, settings);
   await server.listen(settings.engineSocket);
