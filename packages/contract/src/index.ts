@@ -1,5 +1,6 @@
 export { WeirError, errorCodes } from "./errors.ts";
-export type { ErrorCode, ErrorCodeEntry, WeirErrorDetails } from "./errors.ts";
+export type { ErrorCode, WeirErrorDetails } from "./errors.ts";
+export type { ErrorCodeEntry } from "./error-code-entry.ts";
 export { changeContract, changeOps, changeText } from "./change.ts";
 export type { Change } from "./change.ts";
 export { contract, defaultLateness, maxAliasLength, maxContractNameLength } from "./contract.ts";
