@@ -43,7 +43,7 @@ function sectionsOf(source: string): Section[] {
   const found = sections.flatMap(({ codes }) => codes);
   const missing = Object.keys(errorCodes).filter((code) => !found.some((known) => known === code));
   if (missing.length > 0)
-    throw new TypeError(`${list} is not laid out as expected: no ${missing.join(", ")}`);
+    throw new TypeError(`${lists.join(", ")} is not laid out as expected: no ${missing.join(", ")}`);
   return sections.filter(({ codes }) => codes.length > 0);
 }
 
