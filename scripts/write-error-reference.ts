@@ -23,7 +23,7 @@ runs, 70 a defect in Weir, 1 everything else.
 
 /** The page, as the list of codes has it now. */
 export function errorReference(): string {
-  const sections = lists.flatMap((list) => sectionsOf(readFileSync(join(root, list), "utf8")));
+  const sections = sectionsOf(lists.map((list) => readFileSync(join(root, list), "utf8")).join("\n"));
   return [head, ...sections.map(({ title, codes }) => `## ${title}\n\n${tableOf(codes)}\n`)].join("\n");
 }
 
