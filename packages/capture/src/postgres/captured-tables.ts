@@ -131,7 +131,7 @@ export class CapturedTables {
   }
 
   async #look(first: boolean): Promise<void> {
-    const { wire, version, publication: name, cursor } = this.#options;
+    const { wire, version, publication: name } = this.#options;
     const { oids, unfit, names } = await listTables(wire, this.#patterns);
     const tables = await describeTables(wire, version, oids);
     const usable = tables.filter((table) => table.key.length > 0 && table.keyless.length === 0);

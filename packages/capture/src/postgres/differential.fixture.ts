@@ -68,7 +68,7 @@ export async function differential({ major, seed, steps }: DifferentialOptions):
     const records = journal.records
       .flatMap(({ value }) => (value?.["stream"] === stream ? [value] : []))
       .filter((value) => value["key"] === key || value["op"] === "truncate")
-      .map(({ version, op, key: of, at }) => `${String(version)} ${String(op)} ${String(of)} ${String(at)}`);
+      .map(({ version, op, key: of, at }) => JSON.stringify([version, op, of, at]));
     throw new Error(
       [
         `seed ${seed} on PostgreSQL ${major}: ${message}`,
