@@ -26,7 +26,7 @@ export interface LookupLoadResult {
   readonly ms: Quantiles;
   /** Of each kind. */
   readonly kinds: Readonly<Record<string, Quantiles>>;
-  /** Replies that named an earlier commit than a reply before them on the same connection. */
+  /** Replies that named an earlier commit than a reply about the same table before them on the same connection. */
   readonly backwards: number;
 }
 
@@ -81,12 +81,13 @@ async function load({
     const socket = connect(port, "127.0.0.1").setNoDelay(true);
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
     socket.on("error", () => undefined);
-    let newest = 0;
+    const newest = new Map<string, number>();
     for (let question = await next(); question !== undefined; question = await next()) {
       const { status, commit } = await exchange(socket, question.path);
       if (status !== 200) failed++;
-      if (commit < newest) backwards++;
-      newest = commit;
+      const table = question.path.split("?", 1)[0] ?? "";
+      if (commit < (newest.get(table) ?? 0)) backwards++;
+      newest.set(table, commit);
       const times = taken.get(question.kind) ?? [];
       times.push([performance.now() - question.dueMs, 1]);
       taken.set(question.kind, times);
