@@ -43,6 +43,7 @@ const cases: readonly [string, Parameters<typeof entity>[0], string][] = [
   ["a source that captures nothing", { from: "web.t", key: "id" }, `and "web" does not.`],
   ["no key", { from: "db.t", key: [] }, `"key" names no column.`],
   ["a column of Weir's own", { ...stream, columns: { _x: Type.String() } }, `cannot be named "_x"`],
+  ["a column of SQL's own", { ...stream, columns: { RowId: Type.String() } }, `cannot be named "RowId"`],
   ["columns of one name", { ...stream, columns: { Id: Type.String() } }, `two columns are named`],
   [
     "a column of the history",

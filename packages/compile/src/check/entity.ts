@@ -18,6 +18,10 @@ export const entityKind: TableKind<EntitySpec> = {
     const types = typeof spec.from === "string" ? streamTypes(spec, checking) : fieldTypes(spec, checking);
     if (types === undefined) return;
     checkDistinct([...types.keys(), ...intervalColumns], checking);
+    for (const column of types.keys()) {
+      if (column.toLowerCase() === "rowid")
+        checking.problem(`a column cannot be named "${column}": SQL has one of its own.`);
+    }
     for (const column of spec.key) checkKey(column, types.get(column), checking);
     for (const [column, values] of Object.entries(spec.lattice))
       checkLattice(column, values, types.get(column), checking);

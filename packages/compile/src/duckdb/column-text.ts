@@ -127,14 +127,14 @@ const element = String.raw`"(?:[^"\\]|\\.)*"|[^",{}\\\s][^",{}\\]*`;
 /** A JSON array, or an array of one dimension as PostgreSQL writes it; NULL where an element does not fit. */
 function listValue(value: string, type: ArrayType): string {
   const unquoted =
-    `list_transform(regexp_extract_all(${value}, ${text(element)}), lambda e: CASE WHEN upper(e) = 'NULL' THEN NULL ` +
-    String.raw`WHEN starts_with(e, '"') THEN regexp_replace(e[2:-2], '\\(.)', '\1', 'g') ELSE e END)`;
+    `list_transform(regexp_extract_all(${value}, ${text(element)}), lambda _e: CASE WHEN upper(_e) = 'NULL' THEN NULL ` +
+    String.raw`WHEN starts_with(_e, '"') THEN regexp_replace(_e[2:-2], '\\(.)', '\1', 'g') ELSE _e END)`;
   const texts =
     `CASE WHEN starts_with(${value}, '[') THEN TRY_CAST(TRY_CAST(${value} AS JSON) AS VARCHAR[]) ` +
     `WHEN ${matches(value, String.raw`\{((${element})(,(${element}))*)?\}`)} THEN ${unquoted} END`;
-  const read = columnValue("e", type.items.type);
+  const read = columnValue("_e", type.items.type);
   return (
-    `list_transform([${texts}], lambda l: CASE WHEN len(list_filter(l, lambda e: e IS NOT NULL AND ${read} IS NULL)) = 0 ` +
-    `THEN list_transform(l, lambda e: ${read}) END)[1]`
+    `list_transform([${texts}], lambda _l: CASE WHEN len(list_filter(_l, lambda _e: _e IS NOT NULL AND ${read} IS NULL)) = 0 ` +
+    `THEN list_transform(_l, lambda _e: ${read}) END)[1]`
   );
 }

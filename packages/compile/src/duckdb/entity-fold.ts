@@ -10,20 +10,20 @@ import { ident, lines, text } from "../sql.ts";
  *   weir_folded(states, declared)     `e` (_extra), `u` (_unknown), `m` (_misfit) of states in their order
  */
 export const entityMacros: readonly string[] = [
-  `CREATE OR REPLACE MACRO weir_entries(object) AS map_entries(TRY_CAST(object AS MAP(VARCHAR, JSON)))`,
+  `CREATE OR REPLACE MACRO weir_entries(_object) AS map_entries(TRY_CAST(_object AS MAP(VARCHAR, JSON)))`,
   // What the newer state says nothing of stays; with nothing to keep, its text stays as it is.
-  `CREATE OR REPLACE MACRO weir_kept(older, newer, unknown) AS CASE
-  WHEN len(list_filter(weir_entries(older), lambda e: list_contains(unknown, e.key))) > 0
+  `CREATE OR REPLACE MACRO weir_kept(_older, _newer, _unknown_names) AS CASE
+  WHEN len(list_filter(weir_entries(_older), lambda _e: list_contains(_unknown_names, _e.key))) > 0
   THEN to_json(map_concat(
-    map_from_entries(list_filter(weir_entries(older), lambda e: list_contains(unknown, e.key))),
-    coalesce(TRY_CAST(newer AS MAP(VARCHAR, JSON)), MAP {}::MAP(VARCHAR, JSON))))
-  ELSE newer END`,
+    map_from_entries(list_filter(weir_entries(_older), lambda _e: list_contains(_unknown_names, _e.key))),
+    coalesce(TRY_CAST(_newer AS MAP(VARCHAR, JSON)), MAP {}::MAP(VARCHAR, JSON))))
+  ELSE _newer END`,
   // A column that has none of its own and is not in \`_extra\` either was not known before: it stays unknown.
-  `CREATE OR REPLACE MACRO weir_folded(states, declared) AS list_reduce(states, lambda s, x: struct_pack(
-  e := weir_kept(s.e, x.e, x.u),
-  u := list_filter(x.u, lambda n: list_contains(s.u, n)
-    OR (NOT list_contains(declared, n) AND NOT coalesce(list_contains(json_keys(s.e), n), FALSE))),
-  m := list_concat(x.m, list_filter(s.m, lambda n: list_contains(x.u, n)))))`,
+  `CREATE OR REPLACE MACRO weir_folded(_states_of, _declared) AS list_reduce(_states_of, lambda _s, _x: struct_pack(
+  e := weir_kept(_s.e, _x.e, _x.u),
+  u := list_filter(_x.u, lambda _n: list_contains(_s.u, _n)
+    OR (NOT list_contains(_declared, _n) AND NOT coalesce(list_contains(json_keys(_s.e), _n), FALSE))),
+  m := list_concat(_x.m, list_filter(_s.m, lambda _n: list_contains(_x.u, _n)))))`,
 ];
 
 /** What orders the states of a thing, of a relation with `_version` and `_id`. */

@@ -84,14 +84,14 @@ function filled(model: EntityModel, column: EntityColumn): string {
   const i = model.columns.indexOf(column);
   if (lattice !== undefined) return `_high${i}._c${i} AS ${ident(name)}`;
   if (!hasPartialRecords(model)) return ident(name);
-  const last = `list_filter(_states, lambda s: NOT list_contains(s.u, ${text(name)}))[-1]._c${i}`;
+  const last = `list_filter(_states, lambda _s: NOT list_contains(_s.u, ${text(name)}))[-1]._c${i}`;
   return `CASE WHEN ${isKnown(name)} THEN ${ident(name)} ELSE ${last} END AS ${ident(name)}`;
 }
 
 function filledWholes(model: EntityModel): string[] {
   if (!hasPartialRecords(model)) return ["_extra", "_misfit", "_unknown"];
   const declared = `[${model.columns.map(({ name }) => text(name)).join(", ")}]`;
-  const states = "list_transform(_states, lambda s: struct_pack(e := s.e, u := s.u, m := s.m))";
+  const states = "list_transform(_states, lambda _s: struct_pack(e := _s.e, u := _s.u, m := _s.m))";
   const folded = (part: string): string => `(weir_folded(${states}, ${declared})).${part}`;
   return [
     `CASE WHEN _unknown IS NULL THEN _extra ELSE ${folded("e")} END AS _extra`,

@@ -89,14 +89,14 @@ function streamQuery(model: EntityModel, relation: string, stream: string): stri
   const misfit =
     misfits.length === 0
       ? "NULL::VARCHAR[]"
-      : `nullif(list_filter([${misfits.join(", ")}], lambda n: n IS NOT NULL), [])`;
+      : `nullif(list_filter([${misfits.join(", ")}], lambda _n: _n IS NOT NULL), [])`;
   const gone = deletedSql(model);
   const op =
     gone === undefined ? "_sent" : `CASE WHEN _sent <> 'truncate' AND ${gone} THEN 'delete' ELSE _sent END`;
   return `SELECT _key, ${columns.map(({ name }) => ident(name)).join(", ")},
   CASE WHEN _misfit IS NULL THEN nullif(json_merge_patch(_row, ${patch}), '{}')
     ELSE to_json(map_from_entries(list_filter(weir_entries(_row),
-      lambda e: NOT list_contains(${names(columns)}, e.key) OR list_contains(_misfit, e.key)))) END AS _extra,
+      lambda _e: NOT list_contains(${names(columns)}, _e.key) OR list_contains(_misfit, _e.key)))) END AS _extra,
   _misfit, CASE WHEN _op <> 'delete' THEN _unknown END AS _unknown, _op, _at, _version, _id
 FROM (
   SELECT *, ${misfit} AS _misfit, ${op} AS _op

@@ -189,8 +189,7 @@ function changeTold(entity: EntityDeclaration, from: string, record: CleanRecord
     columns.set(name, value === misfit ? null : value);
   }
   const extra = Object.entries(change.row ?? {}).filter(([name]) => !schemas.has(name) || misfits.has(name));
-  const gone =
-    entity.deleted !== undefined && columns.get(entity.deleted.field) === plain(entity.deleted.equals);
+  const gone = saysGone(entity, columns);
   const op = change.op !== "truncate" && gone ? "delete" : change.op;
   const { key, version } = change;
   const unknown = op === "delete" ? [] : (change.unknown ?? []);
@@ -198,8 +197,12 @@ function changeTold(entity: EntityDeclaration, from: string, record: CleanRecord
   return [{ key, op, atUs: timeUs, version, id, columns, extra: new Map(extra), misfit: misfits, unknown }];
 }
 
-const plain = (value: string | number | boolean): EntityValue =>
-  typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value;
+function saysGone({ deleted, columns: schemas }: EntityDeclaration, columns: Told["columns"]): boolean {
+  const value = deleted === undefined ? null : (columns.get(deleted.field) ?? null);
+  const scale = deleted === undefined ? 0 : (schemas[deleted.field]?.decimal?.scale ?? 0);
+  if (typeof value === "bigint") return Number(`${value}e-${scale}`) === deleted?.equals;
+  return value !== null && value === deleted?.equals;
+}
 
 /** Records of a contract: fields of other contracts of the table are unknown. */
 function fieldsTold(entity: EntityDeclaration, from: readonly Contract[], record: CleanRecord): Told[] {
@@ -211,8 +214,7 @@ function fieldsTold(entity: EntityDeclaration, from: readonly Contract[], record
   for (const name of names) columns.set(name, valueAt(value, name, fieldAt(contract, name)));
   const key = entity.key.map((name) => valueAt(value, name, fieldAt(contract, name)));
   if (key.includes(null)) return [];
-  const gone =
-    entity.deleted !== undefined && columns.get(entity.deleted.field) === plain(entity.deleted.equals);
+  const gone = saysGone(entity, columns);
   const extra = Object.entries(value).filter(([name]) => !(name in own) && name !== "type");
   const version = entity.version === undefined ? timeUs : (columns.get(entity.version) as Scalar);
   const id = from.length > 1 ? `${contract.name}\u001f${record.id}` : record.id;
