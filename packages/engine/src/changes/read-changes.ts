@@ -1,7 +1,8 @@
 import type { TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
-import type { JsonValue, Sql } from "../database.ts";
+import type { Sql } from "../database.ts";
+import { eachRow } from "../each-row.ts";
 import { rowJson } from "../serve/row-json.ts";
 import type { Column } from "../serve/row-json.ts";
 import { goneTable } from "./gone.ts";
@@ -57,9 +58,9 @@ export async function readChanges(
   const keys = key.map(ident);
   const noKey = key.length === 0 ? "" : `${keys.join(", ")}, `;
   const order = ["_commit", ...keys.map((column) => `${column} NULLS FIRST`)].join(", ");
-  const rows = await sql.rows<Record<string, JsonValue>>(`
-    SELECT _commit::DOUBLE AS _at, _is, [${keys.map((column) => `${column}::VARCHAR`).join(", ")}]::VARCHAR[] AS _values,
-      ${keyText} AS _key, CASE WHEN _is THEN ${rowText} END AS _row
+  const result = await sql.stream(`
+    SELECT _commit::DOUBLE, ${keyText}, CASE WHEN _is THEN ${rowText} END,
+      to_json([${keys.map((column) => `${column}::VARCHAR`).join(", ")}]::VARCHAR[])::VARCHAR
     FROM (
       SELECT * FROM (
         SELECT *, TRUE AS _is FROM (${stamped}) WHERE ${after}
@@ -75,14 +76,20 @@ export async function readChanges(
     ...(start.from === undefined || at > start.from ? {} : { from: start.from }),
     build: start.build,
   });
-  const changes = rows.slice(0, limit).map((row): TableChange => ({
-    op: row["_is"] === true ? "upsert" : "delete",
-    commit: Number(row["_at"]),
-    position: positionOf(Number(row["_at"]), row["_values"] as (string | null)[]),
-    key: row["_key"] as string,
-    row: typeof row["_row"] === "string" ? row["_row"] : undefined,
-  }));
-  const more = rows.length > limit;
+  const changes: TableChange[] = [];
+  await eachRow(result, (value) => {
+    const at = value(0) as number;
+    const row = (value(2) ?? undefined) as string | undefined;
+    changes.push({
+      op: row === undefined ? "delete" : "upsert",
+      commit: at,
+      position: positionOf(at, JSON.parse(value(3) as string) as (string | null)[]),
+      key: value(1) as string,
+      row,
+    });
+  });
+  const more = changes.length > limit;
+  changes.splice(limit);
   const last = changes.at(-1);
   const next = more && last !== undefined ? last.position : { commit, build: start.build };
   return { changes, commit, more, next };

@@ -1,8 +1,9 @@
-import type { DuckDBResult } from "@duckdb/node-api";
+import type { DuckDBResult, DuckDBValue } from "@duckdb/node-api";
 import { ident } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { goneTable, sameKey } from "../changes/gone.ts";
 import { Commits } from "../commits.ts";
+import { eachRow, turn } from "../each-row.ts";
 import type { Snapshots } from "../snapshots.ts";
 import { storedValue } from "./key-value.ts";
 import type { KeyValue } from "./key-value.ts";
@@ -36,8 +37,6 @@ export interface MirrorOptions {
 }
 
 const readTimeoutMs = 3_600_000;
-/** Rows between two looks at what else waits: 1 ms. */
-const rowsAtOnce = 200;
 
 /**
  * Follows a table: at first all rows, then after each commit those that it changed. What lookups see is of one commit,
@@ -174,10 +173,10 @@ export class Mirror {
     const { key, order } = this.#shape;
     const keyCount = key.length;
     const isSorted = order !== key;
-    const put = (text: (column: number) => string | null): void => {
+    const put = (text: (column: number) => DuckDBValue): void => {
       const values = valuesOf(key, text, 0);
       const sorted = isSorted ? valuesOf(order, text, keyCount) : values;
-      const row = text(keyCount + (isSorted ? order.length : 0)) ?? "null";
+      const row = text(keyCount + (isSorted ? order.length : 0)) as string;
       store.put({
         key: keyText(values),
         group: keyText(sorted.slice(0, 1)),
@@ -185,7 +184,8 @@ export class Mirror {
         row,
       });
     };
-    await this.#eachRow(result, put, () => {
+    await eachRow(result, put, () => {
+      this.#stop.signal.throwIfAborted();
       if (!atOnce) return;
       store.publish();
       this.#checkRoom();
@@ -202,23 +202,7 @@ export class Mirror {
   }
 
   #remove(store: RowStore, result: DuckDBResult): Promise<void> {
-    return this.#eachRow(result, (text) => store.remove(keyText(valuesOf(this.#shape.key, text, 0))));
-  }
-
-  async #eachRow(
-    result: DuckDBResult,
-    take: (text: (column: number) => string | null) => void,
-    afterChunk: () => void = () => undefined,
-  ): Promise<void> {
-    for await (const chunk of result) {
-      const vectors = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i));
-      for (let row = 0; row < chunk.rowCount; row++) {
-        take((column) => vectors[column]?.getItem(row) as string | null);
-        if (row % rowsAtOnce === rowsAtOnce - 1) await turn();
-      }
-      if (this.#stop.signal.aborted) throw new Error("closed");
-      afterChunk();
-    }
+    return eachRow(result, (text) => store.remove(keyText(valuesOf(this.#shape.key, text, 0))));
   }
 }
 
@@ -226,9 +210,6 @@ const texts = (columns: readonly Column[]): string[] => columns.map(({ name }) =
 
 const valuesOf = (
   columns: readonly Column[],
-  text: (column: number) => string | null,
+  text: (column: number) => DuckDBValue,
   from: number,
-): KeyValue[] => columns.map(({ type }, i) => storedValue(type, text(from + i) ?? null));
-
-/** Lets others have their turn. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+): KeyValue[] => columns.map(({ type }, i) => storedValue(type, text(from + i) as KeyValue));

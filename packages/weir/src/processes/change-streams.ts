@@ -174,6 +174,8 @@ async function writeChanges(stream: EventWriter, { changes }: TableChanges): Pro
     written += text.length;
     await stream.write(text);
     text = "";
+    // A reader that takes all at once must not keep others from their turn.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   if (text !== "") await stream.write(text);
   return written + text.length;
