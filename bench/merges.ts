@@ -27,6 +27,8 @@ export interface MergeBenchResult {
   readonly mergeMs: number;
   readonly slowestMergeMs: number;
   readonly commitMs: number;
+  /** All that the engine does for a batch, of both cores, user and system. */
+  readonly cpuMsABatch: number;
   readonly stateBytes: number;
   readonly peakMemoryBytes: number;
 }
@@ -126,7 +128,7 @@ async function fillState(dir: string, kind: MergeBench, rows: number, nowMs: num
     if (kind === "identity") continue;
     for (const k of [0, 1, 2]) {
       await sql.run(`INSERT INTO weir.state.visits (person, _start, _end, _records, views, spent, pages, _commit)
-        SELECT person, ${session(`${startUs} + (i * 3 + ${k}) * ${everyUs}`)} FROM part`);
+        SELECT person, ${session(`${startUs} + (${k * persons} + i) * ${everyUs}`)} FROM part`);
     }
     await sql.run(`INSERT INTO weir.state.customers (person, views, spent, pages, _commit) SELECT person, 9, 11.25, 2, 0 FROM part;
       INSERT INTO weir.state._customers__pages (person, _v) SELECT person, unnest(['/p' || i % 1000, '/q']) FROM part`);
@@ -173,7 +175,9 @@ async function mergeAll(
   program: Program,
   batches: readonly (readonly string[])[],
   nowMs: number,
-): Promise<Pick<MergeBenchResult, "mergeMs" | "slowestMergeMs" | "commitMs" | "peakMemoryBytes">> {
+): Promise<
+  Pick<MergeBenchResult, "mergeMs" | "slowestMergeMs" | "commitMs" | "cpuMsABatch" | "peakMemoryBytes">
+> {
   const store = directoryStore(join(dir, "log"), { sealAfterMs: 3_600_000 });
   const timings: Readonly<Record<string, number>>[] = [];
   const engine = await Engine.open({
@@ -183,8 +187,9 @@ async function mergeAll(
     onEvent: (event) => void (event.kind === "commit" && timings.push(event.timings)),
   });
   engine.start();
+  let cpu = process.cpuUsage();
   const writer = await store.openWriter("web", "c0");
-  for (const texts of batches) {
+  for (const [i, texts] of batches.entries()) {
     const lines = texts.map((text) =>
       Buffer.from(`${nowMs * 1000}\tseen\t${fieldsOf(text)}\t0\t\t${text}\n`),
     );
@@ -194,7 +199,9 @@ async function mergeAll(
     );
     await writer.seal();
     await engine.drain({ timeoutMs: 3_600_000 });
+    if (i === 0) cpu = process.cpuUsage();
   }
+  const { user, system } = process.cpuUsage(cpu);
   await writer.close();
   await engine.stop();
   const warm = timings
@@ -206,6 +213,7 @@ async function mergeAll(
     mergeMs: merges[merges.length >> 1] ?? NaN,
     slowestMergeMs: merges.at(-1) ?? NaN,
     commitMs: commits[commits.length >> 1] ?? NaN,
+    cpuMsABatch: (user + system) / 1000 / (batches.length - 1),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
   };
 }

@@ -155,6 +155,7 @@ function storeStatements(name: string, spec: IdentitySpec): Statement[] {
   const large = stateTable(largeTable(name));
   const resolved = resolvedTable(name);
   const [moved, grown, members] = [movedTable(name), ident(`grown_${name}`), ident(`members_${name}`)];
+  const relabelled = ident(`relabelled_${name}`);
   return [
     {
       name: `persons of ${name} that grew`,
@@ -168,30 +169,36 @@ CREATE OR REPLACE TEMP TABLE ${moved} AS SELECT _from, _to FROM ${grown} WHERE _
       // Those of large persons are known by number, and only read where the label moves: a value that joins everybody
       // must not make every batch read everybody.
       name: `ids of persons of ${name} that grew`,
-      purpose: "The stored ids of those labels",
+      purpose: "Rows of the stored ids of those labels",
       sql: `CREATE OR REPLACE TEMP TABLE ${members} AS
-SELECT t.id_kind, t.id, g._from, g._to, g._known FROM ${state} t JOIN (
+SELECT t.rowid AS _row, g._from, g._to, g._known FROM ${state} t JOIN (
   SELECT g._from, g._to, l.person IS NOT NULL AS _known FROM ${grown} g LEFT JOIN ${large} l ON l.person = g._from
   WHERE g._from <> g._to OR l.person IS NULL
 ) g ON t.person = g._from`,
     },
     {
-      name: `relabel ${name}`,
-      purpose: "Stored ids get the label of what they became part of",
-      sql: `UPDATE ${state} t SET person = m._to, _commit = getvariable('weir_commit') FROM ${moved} m WHERE t.person = m._from`,
+      name: `ids of ${name} with another label`,
+      purpose: "Stored ids of labels that moved",
+      sql: `CREATE OR REPLACE TEMP TABLE ${relabelled} AS
+SELECT m._row, t.id_kind, t.id, m._to AS person, t._node FROM ${state} t
+JOIN (SELECT _row, _to FROM ${members} WHERE _from <> _to) m ON t.rowid = m._row`,
     },
     {
-      name: `new ids of ${name}`,
-      purpose: "Store them",
-      sql: `INSERT INTO ${state} (id_kind, id, person, _node, _commit)
-SELECT id_kind, id, person, _node, getvariable('weir_commit') FROM ${resolved} WHERE _stored IS NULL`,
+      // Not an UPDATE: it touches almost every vector of a large table, which DuckDB takes for so much to log that it
+      // writes a checkpoint with every commit, and rows of one commit would lie all over the table.
+      name: `relabel ${name}`,
+      purpose: "They get the label of what they became part of, and new ids theirs",
+      sql: `DELETE FROM ${state} WHERE rowid IN (SELECT _row FROM ${relabelled});
+INSERT INTO ${state} (id_kind, id, person, _node, _commit)
+SELECT id_kind, id, person, _node, getvariable('weir_commit') FROM ${relabelled}
+UNION ALL SELECT id_kind, id, person, _node, getvariable('weir_commit') FROM ${resolved} WHERE _stored IS NULL`,
     },
     largeStatement(name, spec.warnAbove),
     {
       name: `changed rows of ${name}`,
       purpose: "Ids that are new or have another label",
       sql: `INSERT INTO ${changedTable(name)}
-SELECT id_kind, id FROM ${members} WHERE _from <> _to
+SELECT id_kind, id FROM ${relabelled}
 UNION ALL SELECT id_kind, id FROM ${resolved} WHERE _stored IS NULL`,
     },
     {
