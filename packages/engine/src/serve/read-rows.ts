@@ -1,5 +1,6 @@
 import { ident } from "@weir/compile";
 import type { JsonValue, Sql } from "../database.ts";
+import { eachRow } from "../each-row.ts";
 import { keyLiteral, storedValue } from "./key-value.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { RangeLookup } from "./lookup.ts";
@@ -19,10 +20,6 @@ export const keyText = (values: readonly KeyValue[]): string => JSON.stringify(v
 
 /** Rows past these bytes are not read. */
 export const mostReplyBytes = 32 * 1024 * 1024;
-
-/** A text a column: what `storedValue` takes. */
-const texts = (columns: readonly Column[]): string =>
-  `[${columns.map(({ name }) => `${ident(name)}::VARCHAR`).join(", ")}]::VARCHAR[]`;
 
 /** @returns the rows with these keys, and whether all were read */
 export function readKeys(
@@ -97,19 +94,40 @@ async function readWhere(
   tail: string,
 ): Promise<{ rows: FoundRow[]; whole: boolean }> {
   const inner = `SELECT * FROM db.main.${ident(name)} WHERE ${condition} ${tail}`;
-  const result = await sql.stream(
-    `SELECT ${texts(key)} AS _keys, ${rowText === undefined ? "*" : `${rowText} AS _row`} FROM (${inner}) _r`,
-  );
   const rows: FoundRow[] = [];
   let bytes = 0;
+  const add = (stored: readonly KeyValue[], text: string): boolean => {
+    const row = Buffer.from(text);
+    bytes += row.length;
+    if (bytes > mostReplyBytes) return false;
+    rows.push({ key: keyText(key.map(({ type }, i) => storedValue(type, stored[i] ?? null))), row });
+    return true;
+  };
+  if (rowText === undefined) return { rows, whole: await readObjects(sql, key, inner, add) };
+  const texts = key.map((column) => `${ident(column.name)}::VARCHAR`);
+  const result = await sql.stream(`SELECT ${[rowText, ...texts].join(", ")} FROM (${inner}) _r`);
+  let whole = true;
+  await eachRow(result, (value) => {
+    whole &&= add(
+      key.map((_, i) => value(i + 1) as KeyValue),
+      value(0) as string,
+    );
+  });
+  return { rows, whole };
+}
+
+/** Rows with columns of which SQL cannot make JSON. */
+async function readObjects(
+  sql: Sql,
+  key: readonly Column[],
+  query: string,
+  add: (stored: readonly KeyValue[], text: string) => boolean,
+): Promise<boolean> {
+  const texts = key.map((column) => `${ident(column.name)}::VARCHAR`).join(", ");
+  const result = await sql.stream(`SELECT [${texts}]::VARCHAR[] AS _keys, * FROM (${query}) _r`);
   for await (const chunk of result.yieldRowObjectJson() as AsyncIterable<Record<string, JsonValue>[]>) {
-    for (const { _keys: stored, _row: text, ...columns } of chunk) {
-      const values = key.map(({ type }, i) => storedValue(type, (stored as KeyValue[])[i] ?? null));
-      const row = Buffer.from(rowText === undefined ? JSON.stringify(columns) : (text as string));
-      bytes += row.length;
-      if (bytes > mostReplyBytes) return { rows, whole: false };
-      rows.push({ key: keyText(values), row });
-    }
+    for (const { _keys: stored, ...columns } of chunk)
+      if (!add(stored as KeyValue[], JSON.stringify(columns))) return false;
   }
-  return { rows, whole: true };
+  return true;
 }

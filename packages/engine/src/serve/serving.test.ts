@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { compileProject, count, derive, rollup } from "@weir/compile";
 import * as fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { parsePosition, positionText } from "../changes/position.ts";
@@ -260,4 +261,29 @@ test("a table that nobody looks up any more is copied no more, until somebody do
   while ((await harness.engine.status()).lookups.length > 0);
   expect(existsSync(join(harness.dataDir, "state", "lookups", "customers"))).toBe(false);
   expect(await look()).toEqual([{ n: "2" }]);
+});
+
+test("a table with values of which SQL makes no JSON is looked up all the same, and cannot be followed", async () => {
+  const harness = new Harness();
+  onTestFinished(() => harness.end());
+  const tables = {
+    customers: rollup({ from: Paid, by: "who", measures: { n: count() } }),
+    spans: derive({
+      from: { c: "customers" },
+      key: "who",
+      keys: { c: "who" },
+      sql: "SELECT who, to_days(n::INTEGER) AS span FROM c",
+    }),
+  };
+  await harness.open(
+    compileProject({ name: "shop", sources: { web: { contracts: [Paid, Profile] } }, tables }),
+  );
+  await harness.load([paid({ id: "1", minute: 0, who: "ann" }), paid({ id: "2", minute: 0, who: "bob" })]);
+  const { rows } = await harness.engine.lookup("spans", { key: ["bob", "ann", "bob"] });
+  const queriedRows = await harness.rows("SELECT who, span FROM spans ORDER BY who DESC");
+  expect(parsed(rows).map(({ who, span }) => [who, span])).toEqual(queriedRows);
+  expect((await harness.engine.status()).lookups).toEqual([]);
+  await expect(harness.engine.changes("spans", { commit: 0 }, 1)).rejects.toThrow(
+    expect.objectContaining({ code: "not_found" }),
+  );
 });
