@@ -70,12 +70,12 @@ test.each(names)("a column may be named %s", async (name) => {
   // The oracle reads dots as paths.
   if (name.includes(".")) return;
   const fields = { "event id": Type.String(), when: timestamp(), thing: Type.Integer() };
-  const spec = { version: "1.0.0", owner: "tests", id: "event id", time: "when" };
+  const spec = { version: "1.0.0", owner: "tests", id: "event id", time: "when" } as const;
   const one: Contract = contract("one", {
     ...spec,
     fields: Type.Object({ ...fields, [name]: Type.Number() }),
-  } as never);
-  const other: Contract = contract("other", { ...spec, fields: Type.Object(fields) } as never);
+  });
+  const other: Contract = contract("other", { ...spec, fields: Type.Object(fields) });
   const deleted = { field: name, equals: 7 };
   await compare(
     entity({ from: [one, other], key: "thing", deleted }),
