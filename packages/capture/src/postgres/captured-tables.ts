@@ -6,6 +6,7 @@ import type { PostgresCursor, TableState } from "./cursor.ts";
 import { TablePatterns } from "./patterns.ts";
 import { extendPublication, publishes, shrinkPublication } from "./publication.ts";
 import type { RelationMessage, Target } from "./relation.ts";
+import { publishedColumns } from "./table-read.ts";
 import { planRead, tableAction } from "./table-plan.ts";
 import type { TableAction } from "./table-plan.ts";
 import { ServerError } from "./wire.ts";
@@ -20,6 +21,8 @@ export interface CapturedTablesOptions {
   readonly log: CaptureContext["log"];
   /** Streams whose tables are gone, and with them their rows: resolves when that is durable. */
   readonly gone: (streams: readonly string[]) => Promise<void>;
+  /** A table lost columns, which no change of its rows tells of: resolves when that is durable. */
+  readonly reshaped: (table: CatalogTable, published: PublishedTable | undefined) => Promise<void>;
   /** Saves the cursor. */
   readonly save: () => Promise<void>;
 }
@@ -36,6 +39,9 @@ export interface LeftOut {
  */
 const passing: ReadonlySet<string> = new Set(["42P01", "3F000", "42704", "XX000", "42710", "55P03"]);
 const maxTries = 10;
+
+/** Whether a statement failed as what it names is being changed, so that another look is in order. */
+export const passes = (error: unknown): boolean => error instanceof ServerError && passing.has(error.code);
 
 /**
  * The tables that are captured: compares what the project wants, what the database has, what is published and what was
@@ -124,7 +130,7 @@ export class CapturedTables {
         await this.#look(first);
         return;
       } catch (error) {
-        if (!(error instanceof ServerError) || !passing.has(error.code) || tries >= maxTries) throw error;
+        if (!passes(error) || tries >= maxTries) throw error;
         await pause(20 * tries);
       }
     }
@@ -157,6 +163,7 @@ export class CapturedTables {
     this.#know(gone);
     // Durable before it is forgotten that there was a table.
     if (gone.length > 0) await this.#options.gone(gone);
+    for (const action of actions) if (action.kind === "note") await this.#tellColumns(action.table);
     for (const action of actions) {
       if (action.kind === "gone" || action.kind === "remove") this.#retire(action.stream);
       else if (action.kind === "suspend") this.#suspend(action.stream);
@@ -202,6 +209,13 @@ export class CapturedTables {
     const { stream } = action.table;
     const { tables } = this.#options.cursor;
     tables[stream] = planRead(tables[stream], action, this.#published.get(stream), !first);
+  }
+
+  /** Where columns were only dropped: what is left. */
+  async #tellColumns(table: CatalogTable): Promise<void> {
+    const before = this.#options.cursor.tables[table.stream]?.shape.columns.length ?? 0;
+    const published = this.#published.get(table.stream);
+    if (publishedColumns(table, published).length < before) await this.#options.reshaped(table, published);
   }
 
   #suspend(stream: string): void {

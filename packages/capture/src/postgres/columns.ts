@@ -15,7 +15,11 @@ export interface ShownColumn {
 
 /** Names of types by oid: the built-in ones are read once, others come in the stream before they are used. */
 export class TypeNames {
-  readonly #names = new Map<number, string>();
+  readonly #names: Map<number, string>;
+
+  constructor(names: Iterable<readonly [oid: number, name: string]>) {
+    this.#names = new Map(names);
+  }
 
   set(oid: number, name: string): void {
     this.#names.set(oid, name);

@@ -1,5 +1,7 @@
 import type { Capture, CaptureContext, Finding } from "../capture.ts";
+import { typeNames } from "./catalog.ts";
 import { preflight } from "./check.ts";
+import { TypeNames } from "./columns.ts";
 import { connect, placeOf, sourceError } from "./connect.ts";
 import { serverFacts, unfitServer } from "./server-facts.ts";
 import { Session } from "./session.ts";
@@ -62,7 +64,8 @@ async function run(
       const facts = await serverFacts(control);
       const unfit = unfitServer(facts, placeOf(spec.url));
       if (unfit !== undefined) throw unfit;
-      const begun = await start({ spec, context, control, facts, slot, publication }).catch(
+      const types = new TypeNames(await typeNames(control));
+      const begun = await start({ spec, context, control, facts, types, slot, publication }).catch(
         (error: unknown) => {
           // Nothing was appended yet, so what went wrong while it was asked to end is of no consequence.
           if (context.signal.aborted) return undefined;
@@ -70,7 +73,7 @@ async function run(
         },
       );
       if (begun === undefined) return;
-      const session = await Session.open({ spec, context, control, facts, publication, ...begun });
+      const session = await Session.open({ spec, context, control, facts, types, publication, ...begun });
       await session.run();
     } finally {
       await control.close();

@@ -111,10 +111,34 @@ export async function shrinkPublication(wire: Wire, name: string, oids: readonly
     await wire.query(`ALTER PUBLICATION ${identifier(name)} DROP TABLE ${tables.join(", ")}`);
 }
 
+/** Fixed releases of the majors that had it; later majors never did, earlier ones always will. */
+const fixedIn: readonly number[] = [130021, 140018, 150013, 160009, 170005];
+
 /**
- * Has the server forget what it remembers of the publication while it decodes. Servers before 13.21, 14.18, 15.13, 16.9
- * and 17.5 may go on to take a table for unpublished that was added while a transaction wrote to it.
+ * Whether the server, while it decodes, may go on to take a table for unpublished that was added while a transaction
+ * wrote to it (its catalog cache is not told of the addition).
  */
-export async function touchPublication(wire: Wire, version: number, name: string): Promise<void> {
-  await wire.query(`ALTER PUBLICATION ${identifier(name)} SET (${publicationOptions(version)})`);
+export function forgetsAdditions(version: number): boolean {
+  const fixed = fixedIn.find((one) => Math.floor(one / 10000) === Math.floor(version / 10000));
+  return fixed === undefined ? version < 130000 : version < fixed;
+}
+
+/**
+ * Takes a table out of the publication and puts it back in one transaction, so that servers that forget additions notice
+ * it. To be called when no transaction is left that wrote to it when it was added.
+ */
+export async function announceAgain(
+  wire: Wire,
+  version: number,
+  name: string,
+  table: CatalogTable,
+): Promise<void> {
+  const partitions = await partitionNames(wire, version, [table]);
+  const publication = identifier(name);
+  for (const oid of memberOids(version, table)) {
+    const place = partitions.get(oid) ?? `${table.partitioned ? "" : "ONLY "}${qualified(table)}`;
+    await wire.query(
+      `ALTER PUBLICATION ${publication} DROP TABLE ${place}; ALTER PUBLICATION ${publication} ADD TABLE ${place}`,
+    );
+  }
 }

@@ -1,14 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CaptureContext, CaptureStatus } from "../capture.ts";
 import type { CapturedTables } from "./captured-tables.ts";
-import { typeNames } from "./catalog.ts";
 import { ChangeReader } from "./change-reader.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { TypeNames } from "./columns.ts";
+import type { TypeNames } from "./columns.ts";
 import { connect } from "./connect.ts";
 import type { PostgresCursor } from "./cursor.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
-import { touchPublication } from "./publication.ts";
+import { announceAgain, forgetsAdditions } from "./publication.ts";
 import { Replication } from "./replication.ts";
 import type { Progress } from "./replication.ts";
 import { reread } from "./reread.ts";
@@ -30,6 +29,7 @@ export interface SessionOptions {
   /** For queries; reading tables has connections of its own. */
   readonly control: Wire;
   readonly facts: ServerFacts;
+  readonly types: TypeNames;
   readonly cursor: PostgresCursor;
   readonly checkpoint: Checkpoint;
   readonly tables: CapturedTables;
@@ -42,7 +42,6 @@ export interface SessionOptions {
  */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #types = new TypeNames();
   readonly #budget = new WalBudget();
   readonly #checkpoint: Checkpoint;
   readonly #reader: ChangeReader;
@@ -78,9 +77,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const { spec, context } = options;
     const stream = await connect({ url: spec.url, name: `weir ${context.source}`, replication: true });
-    const session = new Session(options, stream);
-    for (const [oid, name] of await typeNames(options.control)) session.#types.set(oid, name);
-    return session;
+    return new Session(options, stream);
   }
 
   /** Captures until the signal aborts; resolves when the cursor covers all that was appended. */
@@ -113,11 +110,11 @@ export class Session {
   }
 
   #makeReader(): ChangeReader {
-    const { context, cursor, facts, tables } = this.#options;
+    const { context, cursor, facts, tables, types } = this.#options;
     return new ChangeReader({
       source: context.source,
       epoch: cursor.epoch,
-      types: this.#types,
+      types,
       target: (message) => tables.target(message),
       columnsOf: (stream) => cursor.tables[stream]?.columns ?? undefined,
       unencoded: facts.encoding === "SQL_ASCII",
@@ -144,11 +141,11 @@ export class Session {
   }
 
   #makeReaders(): TableReaders {
-    const { spec, context, control, facts, cursor, tables, publication } = this.#options;
+    const { spec, context, control, facts, types, cursor, tables, publication } = this.#options;
     return new TableReaders({
       source: context.source,
       version: facts.version,
-      types: this.#types,
+      types,
       append: (records) => context.append(records),
       unencoded: facts.encoding === "SQL_ASCII",
       tables,
@@ -158,8 +155,9 @@ export class Session {
       connect: () => connect({ url: spec.url, name: `weir ${context.source} reading` }),
       changed: () => this.#checkpoint.changed(),
       look: () => this.#lookNow(),
-      touch: async () => {
-        if (tables.ownsPublication) await touchPublication(control, facts.version, publication);
+      announce: async (table) => {
+        if (!tables.ownsPublication || !forgetsAdditions(facts.version)) return;
+        await announceAgain(control, facts.version, publication, table);
       },
     });
   }

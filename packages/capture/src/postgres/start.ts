@@ -1,7 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { WeirError } from "@weir/contract";
-import type { CaptureContext } from "../capture.ts";
+import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { CapturedTables } from "./captured-tables.ts";
+import type { CatalogTable, PublishedTable } from "./catalog.ts";
+import type { TypeNames } from "./columns.ts";
+import { shownColumns } from "./table-read.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { placeOf } from "./connect.ts";
 import { readCursor } from "./cursor.ts";
@@ -20,6 +23,7 @@ export interface StartOptions {
   readonly context: CaptureContext;
   readonly control: Wire;
   readonly facts: ServerFacts;
+  readonly types: TypeNames;
   readonly slot: string;
   readonly publication: string;
 }
@@ -61,10 +65,11 @@ export async function start(options: StartOptions): Promise<Begun> {
 }
 
 function capturedTables(
-  { spec, context, control, facts, publication }: StartOptions,
+  options: StartOptions,
   cursor: PostgresCursor,
   checkpoint: Checkpoint,
 ): CapturedTables {
+  const { spec, context, control, facts, publication } = options;
   const { version } = facts;
   return new CapturedTables({
     wire: control,
@@ -74,6 +79,7 @@ function capturedTables(
     cursor,
     log: (level, message, fields) => context.log(level, message, fields),
     gone: (streams) => appendGone(context, control, cursor, streams),
+    reshaped: (table, published) => appendColumns(options, cursor, table, published),
     save: () => checkpoint.now(),
   });
 }
@@ -87,19 +93,38 @@ async function appendGone(
 ): Promise<void> {
   const { lsn, at } = await newPosition(control);
   const version = `${versionLsn(epoch, lsn)}-00000000`;
-  const records = streams.map((stream) => ({
-    contract: context.source,
-    ...changeLine({
-      id: `${version}/${stream}/gone`,
-      at,
-      stream: JSON.stringify(stream),
-      op: "truncate",
-      key: "[]",
-      version,
-      row: "null",
-    }),
-  }));
-  await context.append(records);
+  await context.append(
+    streams.map((stream) => tableChange(context.source, stream, "truncate", version, at, "gone", "null")),
+  );
+}
+
+async function appendColumns(
+  { context, control, types }: StartOptions,
+  { epoch }: PostgresCursor,
+  table: CatalogTable,
+  published: PublishedTable | undefined,
+): Promise<void> {
+  const { lsn, at } = await newPosition(control);
+  const version = `${versionLsn(epoch, lsn)}-00000001`;
+  const row = JSON.stringify({ columns: shownColumns(table, published, types) });
+  await context.append([tableChange(context.source, table.stream, "schema", version, at, "columns", row)]);
+}
+
+/** A change of a table as a whole that the stream does not tell of. */
+function tableChange(
+  source: string,
+  stream: string,
+  op: string,
+  version: string,
+  at: string,
+  what: string,
+  row: string,
+): CapturedRecord {
+  const id = `${version}/${stream}/${what}`;
+  return {
+    contract: source,
+    ...changeLine({ id, at, stream: JSON.stringify(stream), op, key: "[]", version, row }),
+  };
 }
 
 function firstCursor({ facts, slot }: StartOptions): PostgresCursor {

@@ -100,7 +100,9 @@ export function planRead(
     return { ...now, columns, read: { ...whole, fence: known, published: true } };
   }
   if (action.kind === "read") {
-    return { ...now, columns, read: { ...whole, fence: action.fence || (running?.fence ?? false) } };
+    const fence = action.fence || (running?.fence ?? false);
+    // With a fence it may be another table than before, or other partitions, which are published since a moment ago.
+    return { ...now, columns, read: { ...whole, fence, published: whole.published || fence } };
   }
   if (action.kind === "note") return { ...now, columns, read: running };
   if (running !== null && running.partitions === undefined) {

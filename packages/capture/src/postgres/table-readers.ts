@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { passes } from "./captured-tables.ts";
 import type { CapturedTables } from "./captured-tables.ts";
 import type { CatalogTable } from "./catalog.ts";
 import type { TableRead } from "./cursor.ts";
@@ -20,8 +21,8 @@ export interface TableReadersOptions extends TableReaderOptions {
   readonly changed: () => void;
   /** The tables have to be looked at, as one is not as it was. Resolves when that is done. */
   readonly look: () => Promise<void>;
-  /** Has servers notice that a table was added to the publication (see `touchPublication`). */
-  readonly touch: () => Promise<void>;
+  /** Has the server notice that a table was added to the publication (see `announceAgain`). */
+  readonly announce: (table: CatalogTable) => Promise<void>;
 }
 
 /** What a chunk should come to: it is a transaction, and longer ones hold back vacuum. Bytes as sent. */
@@ -112,7 +113,12 @@ export class TableReaders {
         continue;
       }
       if (!state.read.begun) {
-        await this.#begin(wire, reader, stream, state.read, table, signal);
+        try {
+          await this.#begin(wire, reader, stream, state.read, table, signal);
+        } catch (error) {
+          if (!passes(error)) throw error;
+          await look();
+        }
         continue;
       }
       const { read } = state;
@@ -158,10 +164,10 @@ export class TableReaders {
     table: CatalogTable,
     signal: AbortSignal,
   ): Promise<void> {
-    const { tables, epoch, touch, changed } = this.#options;
+    const { tables, epoch, announce, changed } = this.#options;
     if (read.version === null && read.published) {
       await quietWriters(wire, table, signal);
-      await touch();
+      await announce(table);
     }
     const here = await newPosition(wire);
     const version = read.version ?? versionLsn(epoch, here.lsn);
