@@ -9,6 +9,8 @@ import { Harness } from "../harness.fixture.ts";
 import type { Engine } from "../engine.ts";
 import type { LookupResult } from "./serving.ts";
 import {
+  Paid,
+  Profile,
   keyOf,
   keysOf,
   mirrored,
