@@ -7,7 +7,7 @@ import { Harness } from "./harness.fixture.ts";
 
 /** Names that statements of these tables use, or might, for columns and aliases. */
 const names = [
-  "a c d e h i k l n o p t x b rowid commit key was row id_1 time at1".split(" "),
+  "a c d e h i k l n o p t x b commit key was row id_1 time at1".split(" "),
   ["group", "Select", "a b", "a'b", 'a"b', "漢字", "0", "~"],
 ].flat();
 

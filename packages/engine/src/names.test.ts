@@ -9,7 +9,7 @@ import { oracleTexts, tableTexts, withoutSessionIds } from "./order-free/compare
 
 /** Names that the engine's own statements use, or used, for columns, tables, aliases and variables. */
 const names = [
-  "t s e a m x r c l f d v n run opens one a0 text line seg source number rowid low near bin".split(" "),
+  "t s e a m x r c l f d v n run opens one a0 text line seg source number low near bin".split(" "),
   ["sum__near", "mean__count", "mean__sum__near", "commit"],
   ["group", "Select", "a b", "a'b", 'a"b', "漢字", "0", "~", "/"],
 ].flat();

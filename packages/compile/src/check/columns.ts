@@ -18,6 +18,14 @@ export function checkDistinct(columns: readonly string[], checking: Checking): v
   }
 }
 
+/** Notes columns of stored tables whose rows the statements could not name any more. */
+export function checkRowid(columns: Iterable<string>, checking: Checking): void {
+  for (const column of columns) {
+    if (column.toLowerCase() === "rowid")
+      checking.problem(`a column cannot be named "${column}": SQL has one of its own.`);
+  }
+}
+
 /** Notes key paths that a contract lacks, or that are no scalars of one type. */
 export function checkKeyPaths(
   by: readonly string[],

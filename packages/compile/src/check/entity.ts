@@ -7,7 +7,7 @@ import { streamOf } from "../stream.ts";
 import type { EntitySpec, ProjectSpec } from "../table.ts";
 import { modelsOf } from "./checking.ts";
 import type { Checking, TableKind } from "./checking.ts";
-import { checkDistinct, isScalar } from "./columns.ts";
+import { checkDistinct, checkRowid, isScalar } from "./columns.ts";
 
 export const entityKind: TableKind<EntitySpec> = {
   contracts: ({ from }, project) => contractNames(from, project),
@@ -18,10 +18,7 @@ export const entityKind: TableKind<EntitySpec> = {
     const types = typeof spec.from === "string" ? streamTypes(spec, checking) : fieldTypes(spec, checking);
     if (types === undefined) return;
     checkDistinct([...types.keys(), ...intervalColumns], checking);
-    for (const column of types.keys()) {
-      if (column.toLowerCase() === "rowid")
-        checking.problem(`a column cannot be named "${column}": SQL has one of its own.`);
-    }
+    checkRowid(types.keys(), checking);
     for (const column of spec.key) checkKey(column, types.get(column), checking);
     for (const [column, values] of Object.entries(spec.lattice))
       checkLattice(column, values, types.get(column), checking);

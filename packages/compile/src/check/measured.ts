@@ -4,7 +4,7 @@ import type { ContractModel } from "../model.ts";
 import type { RollupSpec, SessionsSpec } from "../table.ts";
 import { modelsOf } from "./checking.ts";
 import type { Checking, TableKind } from "./checking.ts";
-import { checkDistinct, checkKeyPaths, commonType, isScalar, namePattern } from "./columns.ts";
+import { checkDistinct, checkKeyPaths, checkRowid, commonType, isScalar, namePattern } from "./columns.ts";
 import { checkPerson, identitiesOf } from "./person.ts";
 
 /** Tables of measures over records: sessions and rollups. */
@@ -44,6 +44,7 @@ function checkMeasured(table: SessionsSpec | RollupSpec, own: readonly string[],
   );
   for (const part of table.by) if (typeof part === "object") checkPerson(part, from, checking);
   checkDistinct([...own, ...table.by.map(keyColumnOf), ...Object.keys(table.measures)], checking);
+  checkRowid(table.by.map(keyColumnOf), checking);
   for (const [name, measure] of Object.entries(table.measures)) {
     if (!namePattern.test(name) || name.includes("__")) {
       checking.problem(`measure "${name}" must be named with lower-case letters, digits and single "_".`);
