@@ -71,9 +71,10 @@ function change(
     op,
     received = 0,
     stream = "customers",
-  }: { unknown?: string[]; op?: "truncate"; received?: number; stream?: string } = {},
+    order = minute,
+  }: { unknown?: string[]; op?: "truncate"; received?: number; stream?: string; order?: number } = {},
 ): LogRecord {
-  const version = String(minute).padStart(6, "0");
+  const version = String(order).padStart(6, "0");
   const { text } = changeText({
     id: `${id}/${version}`,
     at: time(minute),
@@ -161,6 +162,26 @@ test("an older change that comes late changes what was, not what is", async () =
     ["5", "new", "FR", true],
     ["6", "gold", "IT", true],
   ]);
+});
+
+test("where clocks disagree with versions, a late older change moves the beginning of newer ones", async () => {
+  // The newer version says that it happened before the older one did.
+  await harness.load([
+    change(7, 5, { tier: "gold" }, { order: 20 }),
+    order(1, 7, 7),
+    order(2, 12, 7),
+    order(3, 7, 8),
+  ]);
+  expect((await then()).map((row) => row[1])).toEqual(["gold", "gold", null]);
+  await harness.load([change(7, 10, { tier: "new" }, { order: 10 })]);
+  expect((await then()).map((row) => row[1])).toEqual([null, "gold", null]);
+  // A fence between the two, from before both.
+  await harness.load([change(8, 6, { tier: "old" }, { order: 15 })]);
+  await harness.load([change(0, 2, null, { op: "truncate", order: 17 })]);
+  expect((await then()).map((row) => row[1])).toEqual([null, "gold", null]);
+  await harness.load([change(8, 1, { tier: "older" }, { order: 12 })]);
+  expect((await then()).map((row) => row[1])).toEqual([null, "gold", null]);
+  await verified();
 });
 
 test("a fence ends what it fences, also when it comes after newer states", async () => {

@@ -92,9 +92,17 @@ interface EnrichModel {
   readonly watched: string;
   /** The query behind the parent's view. */
   readonly current: string;
-  /** The query of every state that some parents had; undefined where they are taken as they are. */
-  readonly history: ((some: (records: string) => string) => string) | undefined;
+  /** How parents were; undefined where they are taken as they are. */
+  readonly asOf: ParentHistory | undefined;
   readonly graceUs: number | undefined;
+}
+
+interface ParentHistory {
+  /** The tables of the parents' records, and of their fences where there can be some. */
+  readonly records: string;
+  readonly fences: string | undefined;
+  /** The query of every state that parents had, by their records. */
+  states(records: string): string;
 }
 
 function enrichModel(name: string, spec: EnrichSpec, scope: TableScope): EnrichModel {
@@ -117,26 +125,22 @@ function enrichModel(name: string, spec: EnrichSpec, scope: TableScope): EnrichM
     on: Object.entries(spec.on).map(([path, column]) => ({ column: columnOf(path), parent: column })),
     watched: spec.asOf ? `${spec.to}_history` : spec.to,
     current: parent.views[0]?.sql ?? "",
-    history: spec.asOf ? parentHistory(spec, scope, parent) : undefined,
+    asOf: spec.asOf ? parentHistory(spec, scope, parent) : undefined,
     graceUs: spec.graceMs === undefined ? undefined : spec.graceMs * 1000,
   };
 }
 
-function parentHistory(
-  { to }: EnrichSpec,
-  scope: TableScope,
-  { stateTables }: TableProgram,
-): EnrichModel["history"] {
+function parentHistory({ to }: EnrichSpec, scope: TableScope, { stateTables }: TableProgram): ParentHistory {
   const spec = scope.project.tables[to];
   if (spec?.kind !== "entity") throw new Error(`unreachable: ${to} is no entity`);
   const model = entityModel(to, spec, scope.project, (contract) => scope.model(contract));
-  const [, history = "", fences] = stateTables;
-  return (some) =>
-    historyQuery(
-      model,
-      `(SELECT _p.* FROM ${some(stateTable(history))})`,
-      fences === undefined ? undefined : stateTable(fences),
-    );
+  const [, records = "", fenceTable] = stateTables;
+  const fences = fenceTable === undefined ? undefined : stateTable(fenceTable);
+  return {
+    records: stateTable(records),
+    fences,
+    states: (some) => historyQuery(model, some, fences),
+  };
 }
 
 /** @param condition on `_f`, a record of the contract */
@@ -164,10 +168,19 @@ function mergeStatements(model: EnrichModel): Statement[] {
   );
   const result = (of: string): string =>
     `struct_pack(${results.map((column) => `${column} := ${of}.${column}`).join(", ")})`;
-  const isOfChanged = all(on.map(({ column, parent }) => `_c.${ident(parent)} = _t.${ident(column)}`));
-  const changed = changedTable(model.watched);
+  const { asOf } = model;
+  const isOfChanged = all([
+    ...on.map(({ column, parent }) => `_c.${ident(parent)} = _t.${ident(column)}`),
+    ...(asOf === undefined ? [] : [`_t.${ident(model.time)} >= _c._since`]),
+  ]);
+  const changed = asOf === undefined ? changedTable(model.watched) : ident(`since_${name}`);
+  // Of older ones DuckDB then reads nothing.
+  const recent =
+    asOf !== undefined
+      ? `(SELECT rowid, * FROM ${state} WHERE ${ident(model.time)} >= getvariable('${name}_since')::TIMESTAMP)`
+      : state;
   const again = [
-    `${state} _t SEMI JOIN ${changed} _c ON ${isOfChanged}`,
+    `${recent} _t SEMI JOIN ${changed} _c ON ${isOfChanged}`,
     ...(model.graceUs === undefined
       ? []
       : [
@@ -177,6 +190,7 @@ function mergeStatements(model: EnrichModel): Statement[] {
   ];
   const stored = [...own, ...results, "_received"].join(", ");
   return [
+    ...(asOf === undefined ? [] : [sinceStatement(model, asOf)]),
     {
       name: `records to match of ${name}`,
       purpose: "New ones, those of changed parents, and those whose grace ends",
@@ -208,6 +222,34 @@ INSERT INTO ${state} (${stored}, _commit) SELECT ${stored}, getvariable('weir_co
   ];
 }
 
+/**
+ * `since_<table>`: from when on each changed parent may have been otherwise than was known. That is no time before any of
+ * its records from the oldest that came on, in the order of versions, nor before a fence from there on: what is in force begins
+ * when its record happened, or later where older ones say so (see `historyQuery`).
+ */
+function sinceStatement({ name, on, watched }: EnrichModel, { records, fences }: ParentHistory): Statement {
+  const since = ident(`since_${name}`);
+  const keys = on.map(({ parent }) => ident(parent));
+  const ofKey = on.map(({ parent }) => `_h.${ident(parent)} = _o.${ident(parent)}`);
+  const fence =
+    fences === undefined
+      ? "NULL"
+      : `(SELECT min(_at) FROM ${fences} WHERE _version >= (SELECT min(_version) FROM ${changedTable(watched)}))`;
+  return {
+    name: `times of changed parents of ${name}`,
+    purpose: "From when on each may have been otherwise",
+    sql: `CREATE OR REPLACE TEMP TABLE ${since} AS
+SELECT ${keys.map((key) => `_o.${key}`).join(", ")},
+  CASE WHEN bool_or(_o._all) THEN '-infinity'::TIMESTAMP ELSE least(min(_h._at), ${fence}) END AS _since
+FROM (
+  SELECT ${keys.join(", ")}, min(_version) AS _oldest, bool_or(_version IS NULL) AS _all
+  FROM ${changedTable(watched)} GROUP BY ALL
+) _o LEFT JOIN ${records} _h ON ${all([...ofKey, "_h._version >= _o._oldest"])}
+GROUP BY ALL;
+SET VARIABLE ${ident(`${name}_since`)} = (SELECT min(_since) FROM ${since})`,
+  };
+}
+
 /** The newest time of receipt at which a record's grace has ended. */
 const dueUs = (graceUs: number): string => `getvariable('weir_newest_us') - ${graceUs}`;
 
@@ -219,10 +261,10 @@ function parentStatements(model: EnrichModel, todo: string): Statement[] {
   const named = (relation: string): string =>
     `${relation} _p SEMI JOIN ${keys} _k ON ${all(on.map(({ parent }) => `_k.${ident(parent)} = _p.${ident(parent)}`))}`;
   const query =
-    model.history === undefined
+    model.asOf === undefined
       ? `SELECT ${[...columns, "_version"].join(", ")} FROM ${named(`(${model.current})`)}`
       : `SELECT ${[...columns, "_version", "_op", "valid_from AS _from", "valid_to AS _to"].join(", ")}
-FROM (${model.history(named)})
+FROM (${model.asOf.states(`(SELECT _p.* FROM ${named(model.asOf.records)})`)})
 WHERE valid_to IS NULL OR valid_to > valid_from`;
   return [
     {
@@ -234,7 +276,7 @@ WHERE ${all(on.map(({ column }) => `${ident(column)} IS NOT NULL`))}`,
     },
     {
       name: `parents of ${name}`,
-      purpose: model.history === undefined ? "As they are" : "Every state that they had",
+      purpose: model.asOf === undefined ? "As they are" : "Every state that they had",
       sql: `CREATE OR REPLACE TEMP TABLE ${parents} AS\n${query}`,
     },
   ];
@@ -245,7 +287,7 @@ function matchedQuery(model: EnrichModel, todo: string): string {
   const { name, columns, taken, on, time, graceUs } = model;
   const parents = ident(`parents_${name}`);
   const equal = on.map(({ column, parent }) => `_e.${ident(column)} = _p.${ident(parent)}`);
-  const isAsOf = model.history !== undefined;
+  const isAsOf = model.asOf !== undefined;
   // Of the states that began before, the last; intervals of one parent do not overlap.
   const join = isAsOf
     ? `ASOF LEFT JOIN ${parents} _p ON ${all([...equal, `_e.${ident(time)} >= _p._from`])}`

@@ -101,13 +101,14 @@ function viewQuery(model: EntityModel, more: readonly string[] = []): string {
  * is.
  */
 const changedHistory = ({ name }: EntityModel): string => `${name}_history`;
+/** With the version of what came: nothing older has changed. NULL says that anything may have. */
+const changedHistoryColumns = ({ key }: EntityModel): string[] => [...key, "_version"];
 
 function bothChanged(model: EntityModel): Statement {
-  const key = model.key.map(ident);
-  const [now, history] = [model.name, changedHistory(model)].map((name) =>
-    changedStatement(name, key, stateTable(model.name)),
-  );
-  return { ...changedStatement(model.name, key), sql: `${now?.sql};\n${history?.sql}` };
+  const now = changedStatement(model.name, model.key.map(ident), stateTable(model.name));
+  const columns = changedHistoryColumns(model).map(ident);
+  const history = changedStatement(changedHistory(model), columns, stateTable(model.name));
+  return { ...now, sql: `${now.sql};\n${history.sql}` };
 }
 
 /** The tables beside; no table of a project has such a name. */
@@ -137,7 +138,7 @@ SELECT *, ${order()} AS _o, ${isFull(model)} AS _full FROM ${eventsView(name)}`,
       sql: `INSERT INTO ${stateTable(besides(model).history)} (${columns.join(", ")})
 SELECT ${columns.join(", ")} FROM ${records}`,
     },
-    changedFrom(changedHistory(model), model.key, records, "Things of the batch"),
+    changedFrom(changedHistory(model), changedHistoryColumns(model), records, "Things of the batch"),
     ...waysStatements(model),
     ...(model.from.kind === "stream" ? [unfoundedStatement(model)] : []),
     ...stateStatements(model),
@@ -169,7 +170,7 @@ SET VARIABLE ${ident(`${name}_new_fence`)} = (SELECT max(_version) FROM ${hasFen
     },
     ...[
       changedFrom(name, model.key, state, "Things that are gone"),
-      changedFrom(changedHistory(model), model.key, history, "Things that end elsewhere"),
+      changedFrom(changedHistory(model), changedHistoryColumns(model), history, "Things that end elsewhere"),
       { name: `fence ${name}`, purpose: "Drop what is gone", sql: `DELETE FROM ${state}` },
     ].map((statement) => ({ ...statement, needs: hasFence(model) })),
   ];
@@ -322,8 +323,8 @@ SELECT DISTINCT _key FROM ${removed} WHERE _op <> 'truncate'${isStream ? all : "
     ),
     changedFrom(
       changedHistory(model),
-      model.key,
-      `${stateTable(history)} WHERE _key IN (SELECT _key FROM ${affected})`,
+      changedHistoryColumns(model),
+      `(SELECT * REPLACE (NULL AS _version) FROM ${stateTable(history)}) WHERE _key IN (SELECT _key FROM ${affected})`,
       "Things that lose a record",
     ),
     ...[name, history].map((table) => ({

@@ -15,7 +15,11 @@ export const joinedDefects: Readonly<Record<string, (program: Program) => Progra
   "only parents that changed now recompute what was": withTable("views_then", (parts) => ({
     ...parts,
     watches: ["customers"],
-    merge: edited(parts.merge, /"changed_customers_history"/, '"changed_customers"'),
+    merge: edited(
+      parts.merge,
+      /FROM "changed_customers_history" GROUP/,
+      'FROM "changed_customers_history" SEMI JOIN "changed_customers" USING (id) GROUP',
+    ),
   })),
 
   "a record at the moment of a change has the state before": merging("views_then", (merge) =>
