@@ -6,8 +6,7 @@ import type { PostgresCursor, TableState } from "./cursor.ts";
 import { TablePatterns } from "./patterns.ts";
 import { extendPublication, publishes, shrinkPublication } from "./publication.ts";
 import type { RelationMessage, Target } from "./relation.ts";
-import { publishedColumns } from "./table-read.ts";
-import { planRead, tableAction } from "./table-plan.ts";
+import { lostColumns, planRead, shapeOf, tableAction } from "./table-plan.ts";
 import type { TableAction } from "./table-plan.ts";
 import { ServerError } from "./wire.ts";
 import type { Wire } from "./wire.ts";
@@ -21,8 +20,8 @@ export interface CapturedTablesOptions {
   readonly log: CaptureContext["log"];
   /** Streams whose tables are gone, and with them their rows: resolves when that is durable. */
   readonly gone: (streams: readonly string[]) => Promise<void>;
-  /** A table lost columns, which no change of its rows tells of: resolves when that is durable. */
-  readonly reshaped: (table: CatalogTable, published: PublishedTable | undefined) => Promise<void>;
+  /** A table lost columns, which no change of its rows tells of: resolves to what is left (see `columnsText`) when that is durable. */
+  readonly reshaped: (table: CatalogTable, published: PublishedTable | undefined) => Promise<string>;
   /** Saves the cursor. */
   readonly save: () => Promise<void>;
 }
@@ -213,9 +212,11 @@ export class CapturedTables {
 
   /** Where columns were only dropped: what is left. */
   async #tellColumns(table: CatalogTable): Promise<void> {
-    const before = this.#options.cursor.tables[table.stream]?.shape.columns.length ?? 0;
+    const state = this.#options.cursor.tables[table.stream];
     const published = this.#published.get(table.stream);
-    if (publishedColumns(table, published).length < before) await this.#options.reshaped(table, published);
+    if (state !== undefined && lostColumns(state, shapeOf(table, published))) {
+      state.columns = await this.#options.reshaped(table, published);
+    }
   }
 
   #suspend(stream: string): void {

@@ -234,7 +234,7 @@ export class ChangeReader {
         continue;
       }
       this.#schema(relation, base);
-      this.#emit(relation, base + ordinals.left, "truncate", "[]", "null", undefined, true);
+      this.#emit(relation, base + ordinals.left, "truncate", "[]", "null");
     }
   }
 
@@ -291,7 +291,7 @@ export class ChangeReader {
     this.#columns.set(stream, relation.columnsText);
     this.#batch.schemas.set(stream, relation.columnsText);
     const row = `{"columns":${JSON.stringify(relation.columns)}}`;
-    this.#emit(relation, base + ordinals.schema, "schema", "[]", row, undefined, true);
+    this.#emit(relation, base + ordinals.schema, "schema", "[]", row);
   }
 
   #emit(
@@ -301,12 +301,10 @@ export class ChangeReader {
     key: string,
     row: string,
     unknown?: readonly string[],
-    /** Whether several streams may have a change at this version. */
-    shared = false,
   ): void {
     const version = this.#prefix + hex8(ordinal);
-    // Under another name than its own a table's changes may come in one run, and under its own in another.
-    const id = !shared && !relation.renamed ? version : `${version}/${relation.target.stream}`;
+    // The server may tell the name that a table had in one run, and the one it has in another.
+    const id = `${version}/${relation.target.stream}`;
     const { text, keys } = changeLine({
       id,
       at: this.#at,

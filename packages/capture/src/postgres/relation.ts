@@ -26,8 +26,6 @@ export interface Target {
 export interface Relation {
   readonly message: RelationMessage;
   readonly target: Target;
-  /** Whether the stream has another name than the relation. */
-  readonly renamed: boolean;
   /** JSON string, quotes included. */
   readonly streamText: string;
   readonly names: readonly string[];
@@ -66,7 +64,6 @@ export function relationOf(message: RelationMessage, target: Target, types: Type
   return {
     message,
     target,
-    renamed: target.stream !== `${message.schema}.${message.table}`,
     streamText: JSON.stringify(target.stream),
     names,
     prefixes,

@@ -3,6 +3,7 @@ import { WeirError } from "@weir/contract";
 import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { CapturedTables } from "./captured-tables.ts";
 import type { CatalogTable, PublishedTable } from "./catalog.ts";
+import { columnsText } from "./columns.ts";
 import type { TypeNames } from "./columns.ts";
 import { shownColumns } from "./table-read.ts";
 import { Checkpoint } from "./checkpoint.ts";
@@ -103,11 +104,13 @@ async function appendColumns(
   { epoch }: PostgresCursor,
   table: CatalogTable,
   published: PublishedTable | undefined,
-): Promise<void> {
+): Promise<string> {
   const { lsn, at } = await newPosition(control);
   const version = `${versionLsn(epoch, lsn)}-00000001`;
-  const row = JSON.stringify({ columns: shownColumns(table, published, types) });
+  const columns = shownColumns(table, published, types);
+  const row = JSON.stringify({ columns });
   await context.append([tableChange(context.source, table.stream, "schema", version, at, "columns", row)]);
+  return columnsText(columns);
 }
 
 /** A change of a table as a whole that the stream does not tell of. */

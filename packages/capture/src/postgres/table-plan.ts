@@ -72,8 +72,15 @@ export function tableAction(
   if (rewritten.length > 0 && state.marks !== table.marks)
     return read(false, "a column's values were rewritten");
   if (added.length > 0) return { kind: "partitions", table, partitions: added.map(Number) };
-  const removed = shape.columns.length !== state.shape.columns.length;
+  const removed = lostColumns(state, shape) || shape.columns.length !== state.shape.columns.length;
   return removed || rewritten.length > 0 || state.marks !== table.marks ? { kind: "note", table } : undefined;
+}
+
+/** Whether the stream says that the table has columns which it does not have (any more). */
+export function lostColumns({ columns }: TableState, shape: TableShape): boolean {
+  if (columns === null) return false;
+  const names = new Set(shape.columns.map(([, name]) => name));
+  return (JSON.parse(columns) as { name: string }[]).some(({ name }) => !names.has(name));
 }
 
 /** Puts an action into effect on the state of a table; what is to be read is read by the table readers. */
