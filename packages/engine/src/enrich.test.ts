@@ -5,6 +5,7 @@ import { Type, changeContract, changeText, contract, timestamp } from "@weir/con
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Harness } from "./harness.fixture.ts";
 import type { LogRecord } from "./harness.fixture.ts";
+import { edited, withTable } from "./order-free/defects.fixture.ts";
 
 const Ordered = contract("ordered", {
   version: "1.0.0",
@@ -246,6 +247,22 @@ test("a record that another takes the place of is enriched as that", async () =>
   ]);
   expect(await shown("by_tier", "*")).toEqual([["old", "1"]]);
   await verified();
+});
+
+test("verify finds rows that fell behind their parents", async () => {
+  const isDeaf = withTable("as_is", (table) => ({
+    ...table,
+    merge: edited(table.merge, /SEMI JOIN ("changed_customers")/, "SEMI JOIN (FROM $1 LIMIT 0)"),
+  }));
+  const isBlind = withTable("as_was", (table) => ({ ...table, watches: [] }));
+  await harness.open(isBlind(isDeaf(program())));
+  await harness.load([change(7, 5, { tier: "new" }), order(1, 10, 7)]);
+  await verified();
+  await harness.load([change(7, 8, { tier: "gold" })]);
+  expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([
+    { name: "parents of as_is", ok: false, detail: "does not hold in 1 cases" },
+    { name: "parents of as_was", ok: false, detail: "does not hold in 1 cases" },
+  ]);
 });
 
 test("built anew it is as it was, and goes on", async () => {

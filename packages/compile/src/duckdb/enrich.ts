@@ -25,7 +25,7 @@ export function enrichProgram(name: string, spec: EnrichSpec, scope: TableScope)
   const model = enrichModel(name, spec, scope);
   const { id, columns, taken } = model;
   const state = stateTable(name);
-  const shown = [...columns, ...taken.map((column) => column.name), "_matched", "_parent_version"];
+  const shown = [...columns, ...ofParent(model)];
   const visible = spec.graceMs === undefined ? "" : " WHERE _visible";
   return {
     stateTables: [name],
@@ -72,6 +72,7 @@ SELECT DISTINCT ${ident(id)} FROM ${removedTable(model.contract.name)}`,
     key: [id],
     stamped: `SELECT ${[...shown.map(ident), "_commit"].join(", ")} FROM ${state}${visible}`,
     time: model.time,
+    invariants: [{ name: `parents of ${name}`, breaches: breachesQuery(model) }],
     watches: [model.watched],
     ...(spec.graceMs === undefined ? {} : { everyBatch: true }),
   };
@@ -158,16 +159,23 @@ FROM ${freshView(contract.name)} _f WHERE ${condition}`,
   };
 }
 
+/** What a row has of the parent, or says of it. */
+const ofParent = ({ taken }: EnrichModel): string[] => [
+  ...taken.map((column) => column.name),
+  "_matched",
+  "_parent_version",
+];
+
+const packed = (columns: readonly string[], of: string): string =>
+  `struct_pack(${columns.map((column) => `${ident(column)} := ${of}.${ident(column)}`).join(", ")})`;
+
 function mergeStatements(model: EnrichModel): Statement[] {
-  const { name, id, columns, taken, on } = model;
+  const { name, id, columns, on } = model;
   const state = stateTable(name);
   const [todo, next] = [ident(`todo_${name}`), ident(`next_${name}`)];
   const own = columns.map(ident);
-  const results = [...taken.map((column) => column.name), "_matched", "_parent_version", "_visible"].map(
-    ident,
-  );
-  const result = (of: string): string =>
-    `struct_pack(${results.map((column) => `${column} := ${of}.${column}`).join(", ")})`;
+  const results = [...ofParent(model), "_visible"].map(ident);
+  const result = (of: string): string => packed([...ofParent(model), "_visible"], of);
   const { asOf } = model;
   const isOfChanged = all([
     ...on.map(({ column, parent }) => `_c.${ident(parent)} = _t.${ident(column)}`),
@@ -209,7 +217,7 @@ ${again
       name: `matched records of ${name}`,
       purpose: "With their parents; those that are as before are left out",
       sql: `CREATE OR REPLACE TEMP TABLE ${next} AS
-SELECT * FROM (${matchedQuery(model, todo)}) _n
+SELECT * FROM (${matchedQuery(model, todo, ident(`parents_${name}`))}) _n
 WHERE _row IS NULL OR ${result("_n")} IS DISTINCT FROM _was OR ${result("_n")}::VARCHAR IS DISTINCT FROM _was::VARCHAR`,
     },
     {
@@ -255,17 +263,9 @@ const dueUs = (graceUs: number): string => `getvariable('weir_newest_us') - ${gr
 
 /** `parents_<table>`: the parents that the records name, as they are or in every state that they had. */
 function parentStatements(model: EnrichModel, todo: string): Statement[] {
-  const { name, on, taken } = model;
+  const { name, on } = model;
   const [keys, parents] = [ident(`keys_${name}`), ident(`parents_${name}`)];
-  const columns = [...new Set([...on.map(({ parent }) => parent), ...taken.map(({ of }) => of)])].map(ident);
-  const named = (relation: string): string =>
-    `${relation} _p SEMI JOIN ${keys} _k ON ${all(on.map(({ parent }) => `_k.${ident(parent)} = _p.${ident(parent)}`))}`;
-  const query =
-    model.asOf === undefined
-      ? `SELECT ${[...columns, "_version"].join(", ")} FROM ${named(`(${model.current})`)}`
-      : `SELECT ${[...columns, "_version", "_op", "valid_from AS _from", "valid_to AS _to"].join(", ")}
-FROM (${model.asOf.states(`(SELECT _p.* FROM ${named(model.asOf.records)})`)})
-WHERE valid_to IS NULL OR valid_to > valid_from`;
+  const isNamed = all(on.map(({ parent }) => `_k.${ident(parent)} = _p.${ident(parent)}`));
   return [
     {
       name: `parents to find of ${name}`,
@@ -277,15 +277,32 @@ WHERE ${all(on.map(({ column }) => `${ident(column)} IS NOT NULL`))}`,
     {
       name: `parents of ${name}`,
       purpose: model.asOf === undefined ? "As they are" : "Every state that they had",
-      sql: `CREATE OR REPLACE TEMP TABLE ${parents} AS\n${query}`,
+      sql: `CREATE OR REPLACE TEMP TABLE ${parents} AS\n${parentsQuery(model, `SEMI JOIN ${keys} _k ON ${isNamed}`)}`,
     },
   ];
 }
 
+/** @param some a join that leaves only some of the parents `_p` */
+function parentsQuery({ on, taken, current, asOf }: EnrichModel, some = ""): string {
+  const columns = [...new Set([...on.map(({ parent }) => parent), ...taken.map(({ of }) => of)])].map(ident);
+  if (asOf === undefined) return `SELECT ${[...columns, "_version"].join(", ")} FROM (${current}) _p ${some}`;
+  return `SELECT ${[...columns, "_version", "_op", "valid_from AS _from", "valid_to AS _to"].join(", ")}
+FROM (${asOf.states(`(SELECT _p.* FROM ${asOf.records} _p ${some})`)})
+WHERE valid_to IS NULL OR valid_to > valid_from`;
+}
+
+/** Rows that do not have what the parents as they stand give. */
+function breachesQuery(model: EnrichModel): string {
+  const { name, columns } = model;
+  const was = packed(ofParent(model), "_t");
+  const todo = `(SELECT ${columns.map(ident).join(", ")}, _received, NULL AS _row, ${was} AS _was FROM ${stateTable(name)} _t)`;
+  return `SELECT 1 FROM (${matchedQuery(model, todo, `(${parentsQuery(model)})`)}) _n
+WHERE ${packed(ofParent(model), "_n")} IS DISTINCT FROM _was`;
+}
+
 /** The records of `todo` in the shape of the state, with `_row` and `_was`. */
-function matchedQuery(model: EnrichModel, todo: string): string {
-  const { name, columns, taken, on, time, graceUs } = model;
-  const parents = ident(`parents_${name}`);
+function matchedQuery(model: EnrichModel, todo: string, parents: string): string {
+  const { columns, taken, on, time, graceUs } = model;
   const equal = on.map(({ column, parent }) => `_e.${ident(column)} = _p.${ident(parent)}`);
   const isAsOf = model.asOf !== undefined;
   // Of the states that began before, the last; intervals of one parent do not overlap.
@@ -296,7 +313,7 @@ function matchedQuery(model: EnrichModel, todo: string): string {
     ? `_p._from IS NOT NULL AND (_p._to IS NULL OR _e.${ident(time)} < _p._to) AND _p._op <> 'delete'`
     : `_p.${ident(on[0]?.parent ?? "")} IS NOT NULL`;
   const visible = graceUs === undefined ? "TRUE" : `_matched OR _received <= ${dueUs(graceUs)}`;
-  return `SELECT ${[...columns, ...taken.map((column) => column.name), "_matched", "_parent_version"].map(ident).join(", ")},
+  return `SELECT ${[...columns, ...ofParent(model)].map(ident).join(", ")},
   ${visible} AS _visible, _received, _row, _was
 FROM (
   SELECT _e.*, ${isMatched} AS _matched,
