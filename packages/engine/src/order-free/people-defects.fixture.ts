@@ -24,7 +24,7 @@ export const peopleDefects: Readonly<Record<string, (program: Program) => Progra
   ),
 
   "ids that the batch does not have keep their person": merging("people", (merge) =>
-    without(merge, "relabel people"),
+    edited(merge, /WHERE _from <> _to\) m ON/, "WHERE FALSE) m ON"),
   ),
 
   "a component ends at a neighbour's neighbours": merging("people", (merge) =>
