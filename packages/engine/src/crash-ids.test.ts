@@ -26,8 +26,7 @@ async function open(directory: string): Promise<Opened> {
   const store = await IdStore.open(sql, join(directory, "ids"), settings);
   const close = async (): Promise<void> => {
     await store.close();
-    sql.close();
-    database.close();
+    await database.close();
   };
   return { sql, store, close };
 }

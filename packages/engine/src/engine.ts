@@ -233,7 +233,7 @@ export class Engine {
         changesKeptMs: settings.changesKeptMs,
       });
     } catch (error) {
-      database.close();
+      database.abandon();
       throw error;
     }
   }
@@ -263,11 +263,7 @@ export class Engine {
     await this.#ids.close();
     await this.#compaction.close();
     this.#snapshots.close();
-    this.#compactSql.close();
-    for (const sql of this.#lanes) sql.close();
-    this.#planSql.close();
-    this.#commitSql.close();
-    this.#database.close();
+    await this.#database.close();
   }
 
   async #run(): Promise<void> {
