@@ -7,7 +7,7 @@ import { Harness } from "./harness.fixture.ts";
 const tables = 60;
 let harness: Harness;
 beforeEach(() => {
-  harness = new Harness({ settings: { memoryLimit: "2GB" } });
+  harness = new Harness({ settings: { memoryLimit: "384MB" } });
 });
 afterEach(() => harness.end());
 
@@ -29,7 +29,7 @@ function change(table: number): { source: string; sent: string; text: string } {
 }
 
 test(
-  "a database of many tables: a batch touches the entities that it has rows of",
+  "a database of many tables: a batch touches the entities that it has rows of, in bounded memory",
   { timeout: 120_000 },
   async () => {
     const entities: Record<string, TableSpec> = {};
