@@ -1,5 +1,6 @@
 import type { Change, ErrorCode, Json } from "@weir/contract";
 import { changeText } from "@weir/contract";
+import type { LineBuffer } from "./line-buffer.ts";
 
 /** A pull source, at work. At most one a source runs at a time. */
 export interface Capture {
@@ -34,6 +35,8 @@ export interface CaptureContext {
    * @throws WeirError when the log will not take them, or the signal aborts while it is waited for
    */
   append(records: readonly CapturedRecord[]): Promise<void>;
+  /** The same, in one order with it, for records that are bytes already. */
+  appendLines(lines: LineBuffer): Promise<void>;
   /**
    * Durable when it resolves. Save only what durable appends cover: a crash in between reads again, and ids make
    * duplicates of what comes twice.

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore, SegmentWriter } from "@weir/log";
-import type { Capture, CaptureContext, CapturedRecord, CaptureStatus } from "./capture.ts";
+import type { Capture, CaptureContext, CaptureStatus } from "./capture.ts";
 import { CursorFile } from "./cursor.ts";
 import { recordLines } from "./record-lines.ts";
+import type { Lines } from "./record-lines.ts";
 
 export interface RunnerOptions {
   readonly source: string;
@@ -39,7 +40,8 @@ export async function runCapture(
     source,
     signal: abort.signal,
     cursor: saved,
-    append: (records) => append(writer, records, abort.signal, log),
+    append: (records) => append(writer, recordLines(records, Date.now() * 1000), abort.signal, log),
+    appendLines: ({ lines }) => append(writer, lines, abort.signal, log),
     saveCursor: (value) => {
       cursor.save(value);
       return Promise.resolve();
@@ -67,12 +69,11 @@ export async function runCapture(
 /** Appends go to the writer in the order of the calls: the first try is made before this returns its promise. */
 async function append(
   writer: SegmentWriter,
-  records: readonly CapturedRecord[],
+  { bytes, lengths }: Lines,
   signal: AbortSignal,
   log: CaptureContext["log"],
 ): Promise<void> {
-  if (records.length === 0) return;
-  const { bytes, lengths } = recordLines(records, Date.now() * 1000);
+  if (lengths.length === 0) return;
   for (let told = false; ;) {
     try {
       await writer.append(bytes, lengths);

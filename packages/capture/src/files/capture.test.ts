@@ -21,6 +21,7 @@ const header = "id,seen_at,amount\n";
 const row = (id: string, amount = "1.00"): string => `${id},2026-01-02T03:04:05Z,${amount}\n`;
 const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
 const byText = (a: unknown, b: unknown): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+const unused = (): Promise<never> => Promise.reject(new Error("files make records"));
 const ids = (drop: Drop): unknown[] => drop.values.map(({ id }) => id);
 
 test("a file is read once: not again after a restart, nor when only its time changes", async () => {
@@ -279,6 +280,7 @@ describe("a file that was begun is gone on with, from the saved position, with n
           }
           abort.abort();
         },
+        appendLines: unused,
         saveCursor: async (saved) => {
           cursor = structuredClone(saved);
           if (JSON.stringify(saved).includes('"progress":null')) abort.abort();
@@ -311,6 +313,7 @@ test("many small files: what was read is saved now and then, not after each", as
     append: async (records) => {
       for (const record of records) if ("text" in record) read.add(record.text);
     },
+    appendLines: unused,
     saveCursor: async () => {
       saves++;
       // As slow as a disk.

@@ -43,6 +43,7 @@ test.each(["csv", "csv.gz", "ndjson", "json"])(
         const { heapUsed, arrayBuffers } = process.memoryUsage();
         most = Math.max(most, heapUsed + arrayBuffers);
       },
+      appendLines: () => Promise.reject(new Error("files make records")),
       saveCursor: async (cursor) => {
         if (JSON.stringify(cursor).includes('"progress":null')) abort.abort();
       },

@@ -147,6 +147,7 @@ export class Session {
       version: facts.version,
       types,
       append: (records) => context.append(records),
+      appendLines: (lines) => context.appendLines(lines),
       unencoded: facts.encoding === "SQL_ASCII",
       tables,
       epoch: cursor.epoch,

@@ -1,15 +1,13 @@
-import { isUtf8 } from "node:buffer";
 import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { describeTables } from "./catalog.ts";
 import type { CatalogTable, PublishedTable } from "./catalog.ts";
 import { columnsText } from "./columns.ts";
 import type { ShownColumn, TypeNames } from "./columns.ts";
-import { copyValues } from "./copy-text.ts";
 import type { TableRead } from "./cursor.ts";
 import { versionLsn } from "./lsn.ts";
 import { position } from "./position.ts";
-import { changeLine, columnPrefixes, keyText, maxRowBytes, rowText, withinBounds } from "./row-text.ts";
-import type { Value } from "./row-text.ts";
+import { changeLine } from "./row-text.ts";
+import { RowWriter } from "./row-writer.ts";
 import { ServerError, identifier, literal } from "./wire.ts";
 import type { Wire } from "./wire.ts";
 
@@ -17,15 +15,12 @@ import type { Wire } from "./wire.ts";
 const fenceOrdinal = "00000000";
 const rowOrdinal = "00000001";
 
-/** Characters of records that one reader may have on their way to the log. */
-const maxInFlight = 8 * 1024 * 1024;
-const fullBatch = 512 * 1024;
-
 export interface TableReaderOptions {
   readonly source: string;
   readonly version: number;
   readonly types: TypeNames;
   readonly append: CaptureContext["append"];
+  readonly appendLines: CaptureContext["appendLines"];
   readonly unencoded: boolean;
 }
 
@@ -136,15 +131,18 @@ export class TableReader {
     const { lsn } = await position(this.#wire);
     const version = `${read.version}-${rowOrdinal}-${versionLsn(0, lsn)}`;
     const keyAt = table.key.map((name) => names.indexOf(name));
-    const writer = new RowWriter(
-      this.#wire,
-      this.#options,
-      table.stream,
+    const { source, appendLines, unencoded } = this.#options;
+    const writer = new RowWriter({
+      wire: this.#wire,
+      source,
+      append: appendLines,
+      unencoded,
+      stream: table.stream,
       names,
       keyAt,
       version,
-      read.at ?? "",
-    );
+      at: read.at ?? "",
+    });
     const conditions = [published?.rowFilter ?? []].flat();
     if (read.after !== null) conditions.push(await this.#behind(table, read.after));
     const order = hasOrder(table) ? ` ORDER BY ${table.order.map(identifier).join(", ")} LIMIT ${limit}` : "";
@@ -222,132 +220,4 @@ export function shownColumns(
     type: types.text(column),
     key: table.key.includes(column.name),
   }));
-}
-
-/** Makes records of the rows of a COPY and sends them to the log, stopping the COPY while too many are on their way. */
-class RowWriter {
-  readonly #wire: Wire;
-  readonly #options: TableReaderOptions;
-  readonly #stream: string;
-  readonly #streamText: string;
-  readonly #names: readonly string[];
-  readonly #prefixes: readonly string[];
-  readonly #keyAt: readonly number[];
-  readonly #version: string;
-  readonly #at: string;
-  #records: CapturedRecord[] = [];
-  #size = 0;
-  #inFlight = 0;
-  #failure: unknown;
-  #appended: Promise<void> = Promise.resolve();
-  #last: readonly Value[] = [];
-  rows = 0;
-  bytes = 0;
-
-  constructor(
-    wire: Wire,
-    options: TableReaderOptions,
-    stream: string,
-    names: readonly string[],
-    keyAt: readonly number[],
-    version: string,
-    at: string,
-  ) {
-    this.#wire = wire;
-    this.#options = options;
-    this.#stream = stream;
-    this.#streamText = JSON.stringify(stream);
-    this.#names = names;
-    this.#prefixes = columnPrefixes(names);
-    this.#keyAt = keyAt;
-    this.#version = version;
-    this.#at = at;
-  }
-
-  /** Values of these columns in the row that came last. */
-  last(columns: readonly string[]): string[] {
-    return columns.map((name) => this.#last[this.#names.indexOf(name)] ?? "");
-  }
-
-  data(buffer: Buffer, start: number, end: number): void {
-    if (this.#failure !== undefined) return;
-    this.rows += 1;
-    this.bytes += end - start;
-    const values: Value[] = copyValues(buffer.toString("utf8", start, end - 1));
-    this.#last = values;
-    if (this.#options.unencoded && !isUtf8(buffer.subarray(start, end))) {
-      this.#unreadable("invalid_utf8", "a row with bytes that are not UTF-8", buffer.subarray(start, end));
-      return;
-    }
-    const key = keyText(this.#keyAt, values);
-    let unknown: string[] | undefined;
-    if (end - start > maxRowBytes / 8) {
-      unknown = withinBounds(values, this.#prefixes).map((i) => this.#names[i] ?? "");
-      if (unknown.length > 0) {
-        this.#unreadable(
-          "too_large",
-          `values of ${unknown.join(", ")} are left out of a row`,
-          Buffer.from(key),
-        );
-      }
-    }
-    const { text, keys } = changeLine({
-      id: `${this.#version}/${this.#stream}/${key}`,
-      at: this.#at,
-      stream: this.#streamText,
-      op: "snapshot",
-      key,
-      version: this.#version,
-      row: rowText(this.#prefixes, values),
-      unknown,
-    });
-    this.#records.push({ contract: this.#options.source, text, keys });
-    this.#size += text.length;
-    if (this.#size >= fullBatch) this.#flush();
-  }
-
-  chunk(): void {
-    if (this.#inFlight > maxInFlight && this.#failure === undefined) this.#wire.pause();
-  }
-
-  /** Resolves when all rows are durable. */
-  async end(): Promise<void> {
-    this.#flush();
-    await this.#appended;
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  #unreadable(error: "invalid_utf8" | "too_large", detail: string, bytes: Uint8Array): void {
-    const what = `${this.#stream}: ${detail}`;
-    this.#records.push({
-      contract: this.#options.source,
-      error,
-      detail: what,
-      bytes: Uint8Array.from(bytes),
-    });
-    this.#size += detail.length + bytes.length;
-  }
-
-  #flush(): void {
-    if (this.#records.length === 0) return;
-    const size = this.#size;
-    const before = this.#appended;
-    const appended = this.#options.append(this.#records);
-    this.#records = [];
-    this.#size = 0;
-    this.#inFlight += size;
-    this.#appended = this.#settle(Promise.all([before, appended]), size);
-  }
-
-  async #settle(appended: Promise<unknown>, size: number): Promise<void> {
-    try {
-      await appended;
-      this.#inFlight -= size;
-      if (this.#inFlight < maxInFlight / 2 && this.#wire.paused) this.#wire.resume();
-    } catch (error) {
-      this.#failure ??= error;
-      // What is left of the COPY is read and thrown away, so that the connection can be used again.
-      this.#wire.resume();
-    }
-  }
 }

@@ -21,7 +21,7 @@ export class ConnectionLost extends Error {
 
 export type Row = readonly (string | null)[];
 
-/** What takes the messages of a COPY. `buffer` is valid during the call only. */
+/** What takes the messages of a COPY. `buffer` does not change afterwards; what keeps a part of it keeps the piece that came from the socket. */
 export interface CopySink {
   data(buffer: Buffer, start: number, end: number): void;
   /** After the messages of each piece that came from the socket: the time to pause. */

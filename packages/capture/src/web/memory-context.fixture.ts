@@ -50,6 +50,7 @@ export class MemoryContext {
           await this.beforeAppend();
           this.records.push(...records);
         }),
+      appendLines: () => Promise.reject(new Error("these captures make records")),
       saveCursor: (value) =>
         step("save", () => {
           // As a file has it: what is not JSON does not survive.

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Capture, CaptureContext, CapturedRecord, CaptureStatus } from "@weir/capture";
-import type { Json, JsonObject } from "@weir/contract";
+import type { Capture, CaptureContext, CapturedRecord, CaptureStatus, LineBuffer } from "@weir/capture";
+import type { ErrorCode, Json, JsonObject } from "@weir/contract";
 
 /** A record as the log has it. */
 export interface Captured {
@@ -76,6 +76,25 @@ export const capturedRecord = (record: CapturedRecord): Captured =>
       }
     : { ...record, text: undefined, value: undefined, detail: record.detail };
 
+/** What a capture handed over as lines of the log. */
+function recordsOf({ lines: { bytes, lengths } }: LineBuffer): CapturedRecord[] {
+  let at = 0;
+  return Array.from(lengths, (length) => {
+    const line = Buffer.from(bytes.subarray(at, (at += length))).toString();
+    const [received, contract = "", keys, nulls, error, text = "", ...more] = line.slice(0, -1).split("\t");
+    if (!line.endsWith("\n") || !/^\d{16}$/.test(received ?? "") || nulls !== "0" || more.length > 0)
+      throw new Error(`not a line of the log: ${line}`);
+    if (error === "") return { contract, keys: Number(keys), text };
+    const [code, ...detail] = (error ?? "").split(": ");
+    return {
+      contract,
+      error: code as ErrorCode,
+      detail: detail.join(": "),
+      bytes: Uint8Array.from(Buffer.from(text, "base64")),
+    };
+  });
+}
+
 /** A capture at work on a journal. */
 export class CaptureRun {
   readonly #journal: Journal;
@@ -112,6 +131,7 @@ export class CaptureRun {
       signal: this.#abort.signal,
       cursor: structuredClone(journal.cursor),
       append: (records) => this.#append(records),
+      appendLines: (lines) => this.#append(recordsOf(lines)),
       saveCursor: (cursor) => this.#save(cursor),
       report: (status) => {
         journal.status = status;
