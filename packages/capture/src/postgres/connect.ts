@@ -12,7 +12,10 @@ const connectTimeoutMs = 15_000;
  * `row_security = off` makes a query fail that policies would silently take rows from.
  */
 const sessionSettings = [
-  "SET client_encoding = 'UTF8'",
+  // A database without an encoding may hold bytes that are no text. The server refuses to send them as UTF-8, so there they
+  // come as they are, and what reads them tells them from text.
+  `SELECT pg_catalog.set_config('client_encoding',
+    CASE pg_catalog.getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, false)`,
   "SET standard_conforming_strings = on",
   "SET datestyle = 'ISO, YMD'",
   "SET timezone = 'UTC'",

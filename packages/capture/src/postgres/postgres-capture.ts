@@ -11,15 +11,23 @@ import { start } from "./start.ts";
 export interface PostgresCaptureOptions {
   /** The name that the project gives the source. */
   readonly source: string;
+  /** How long to wait for a slot that somebody reads from; default 20,000. Milliseconds. */
+  readonly slotFreeWithinMs?: number;
 }
 
+/** A walsender outlives its client by up to wal_sender_timeout when the network is cut. */
+const defaultSlotFreeWithinMs = 20_000;
+
 /** Runs a declared PostgreSQL source: see docs/guide/postgres.md for what it does when. */
-export function createPostgresCapture(spec: PostgresSource, { source }: PostgresCaptureOptions): Capture {
+export function createPostgresCapture(
+  spec: PostgresSource,
+  { source, slotFreeWithinMs = defaultSlotFreeWithinMs }: PostgresCaptureOptions,
+): Capture {
   const slot = spec.slot ?? `weir_${source.replaceAll("-", "_")}`.slice(0, 63);
   const publication = spec.publication ?? slot;
   return {
     check: () => check(spec, source, slot, publication),
-    run: (context) => run(spec, context, slot, publication),
+    run: (context) => run(spec, context, slot, publication, slotFreeWithinMs),
   };
 }
 
@@ -57,6 +65,7 @@ async function run(
   context: CaptureContext,
   slot: string,
   publication: string,
+  slotFreeWithinMs: number,
 ): Promise<void> {
   try {
     const control = await connect({ url: spec.url, name: `weir ${context.source} control` });
@@ -65,13 +74,20 @@ async function run(
       const unfit = unfitServer(facts, placeOf(spec.url));
       if (unfit !== undefined) throw unfit;
       const types = new TypeNames(await typeNames(control));
-      const begun = await start({ spec, context, control, facts, types, slot, publication }).catch(
-        (error: unknown) => {
-          // Nothing was appended yet, so what went wrong while it was asked to end is of no consequence.
-          if (context.signal.aborted) return undefined;
-          throw error;
-        },
-      );
+      const begun = await start({
+        spec,
+        context,
+        control,
+        facts,
+        types,
+        slot,
+        publication,
+        slotFreeWithinMs,
+      }).catch((error: unknown) => {
+        // Nothing was appended yet, so what went wrong while it was asked to end is of no consequence.
+        if (context.signal.aborted) return undefined;
+        throw error;
+      });
       if (begun === undefined) return;
       const session = await Session.open({ spec, context, control, facts, types, publication, ...begun });
       await session.run();

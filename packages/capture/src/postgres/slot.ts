@@ -66,12 +66,18 @@ const createTimeoutMs = 60_000;
  * The server waits for all transactions that write at that moment; `statement_timeout` does not limit it where it is a
  * replication command, `lock_timeout` does. FAILOVER (since version 17) lets a standby take it over.
  *
+ * @param waitMs how long it waits for them
  * @throws WeirError `postgres_slot_wait` naming the transactions that were waited for, `postgres_slots_used`, ServerError
  */
-export async function createSlot(wire: Wire, version: number, name: string): Promise<Lsn> {
+export async function createSlot(
+  wire: Wire,
+  version: number,
+  name: string,
+  waitMs = createTimeoutMs,
+): Promise<Lsn> {
   const failover = version >= 170000 ? ", failover => true" : "";
   try {
-    await wire.query(`SET lock_timeout = ${createTimeoutMs}`);
+    await wire.query(`SET lock_timeout = ${waitMs}`);
     const [row] = await wire.query(
       `SELECT lsn FROM pg_create_logical_replication_slot(${literal(name)}, 'pgoutput'${failover})`,
     );

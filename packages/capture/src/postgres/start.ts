@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly types: TypeNames;
   readonly slot: string;
   readonly publication: string;
+  /** How long to wait for a slot that somebody reads from. */
+  readonly slotFreeWithinMs: number;
 }
 
 /** Where capturing begins, and with what. */
@@ -35,9 +37,6 @@ export interface Begun {
   readonly checkpoint: Checkpoint;
   readonly tables: CapturedTables;
 }
-
-/** A walsender outlives its client by up to wal_sender_timeout when the network is cut. */
-const slotFreeWithinMs = 20_000;
 
 /**
  * Finds out from where to go on, and sees to it that there is a slot that yields everything from there.
@@ -213,6 +212,7 @@ async function freeSlot({
   control,
   facts,
   slot,
+  slotFreeWithinMs,
 }: StartOptions): Promise<SlotState | undefined> {
   const giveUpMs = performance.now() + slotFreeWithinMs;
   for (;;) {
