@@ -74,6 +74,32 @@ skipped(
   60_000,
 );
 
+skipped("a server that is silent while it is behind is waited for", async () => {
+  capturing = await Capturing.on(
+    18,
+    "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)",
+    { heartbeat: "10m" },
+    { wal_sender_timeout: "1s" },
+  );
+  const { database } = capturing;
+  capturing.start();
+  await capturing.upToDate(t);
+  const [sender] = await database.run(
+    `SELECT active_pid FROM pg_replication_slots WHERE slot_name = '${capturing.slot}'`,
+  );
+  const pid = Number(sender?.["active_pid"]);
+  process.kill(pid, "SIGSTOP");
+  try {
+    await database.run("INSERT INTO t VALUES (2)");
+    const since = performance.now();
+    // Three times as long as a server may be silent that has nothing to do.
+    await capturing.until(() => expect(performance.now() - since).toBeGreaterThan(6_000));
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  await capturing.upToDate(t);
+});
+
 skipped("what cannot be connected to, and what is refused, is said without the password", async () => {
   capturing = await Capturing.on(18, "CREATE TABLE t (id int PRIMARY KEY)");
   const { database } = capturing;
