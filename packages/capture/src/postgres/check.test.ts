@@ -56,6 +56,10 @@ describe.each([18, 10] as const)("PostgreSQL %i", (major) => {
     ]);
     const [, , , publish = ""] = lacking.find(([, code]) => code === "postgres_publication") ?? [];
     expect(publish).toContain(`CREATE PUBLICATION "${slot}" FOR TABLE ${members}`);
+    await expect(capturing.start().ended).rejects.toMatchObject({
+      code: "postgres_privilege",
+      remedy: expect.stringContaining("REPLICATION"),
+    });
     // What the findings say is all that has to be done.
     await database.run(
       `ALTER ROLE ${role} REPLICATION BYPASSRLS; ${grants}; GRANT SELECT ON secured TO ${role};

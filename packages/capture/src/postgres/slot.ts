@@ -67,7 +67,8 @@ const createTimeoutMs = 60_000;
  * replication command, `lock_timeout` does. FAILOVER (since version 17) lets a standby take it over.
  *
  * @param waitMs how long it waits for them
- * @throws WeirError `postgres_slot_wait` naming the transactions that were waited for, `postgres_slots_used`, ServerError
+ * @throws WeirError `postgres_slot_wait` naming the transactions that were waited for, `postgres_slots_used`,
+ * `postgres_privilege`, ServerError
  */
 export async function createSlot(
   wire: Wire,
@@ -85,6 +86,12 @@ export async function createSlot(
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
     if (error.code === "55P03") throw await waitedFor(wire, error);
+    if (error.code === "42501") {
+      throw new WeirError("postgres_privilege", `The role may not replicate: ${error.message}`, {
+        remedy: "Run ALTER ROLE ... REPLICATION (on Amazon RDS: GRANT rds_replication TO ...).",
+        cause: error,
+      });
+    }
     if (error.code === "53400") {
       throw new WeirError(
         "postgres_slots_used",
