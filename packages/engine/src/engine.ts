@@ -80,7 +80,6 @@ export class Engine {
   readonly #lanes: Sql[];
   /** Batches in work, so that none outlives the engine. */
   readonly #staging = new Set<Promise<unknown>>();
-  readonly #planSql: Sql;
   readonly #commitSql: Sql;
   /** Tables that are set aside, and why. */
   readonly #aside: Map<string, string>;
@@ -117,7 +116,6 @@ export class Engine {
     compaction: Compaction;
     compactSql: Sql;
     lanes: Sql[];
-    planSql: Sql;
     commitSql: Sql;
     aside: Map<string, string>;
     snapshots: Snapshots;
@@ -135,7 +133,6 @@ export class Engine {
     this.#compaction = parts.compaction;
     this.#compactSql = parts.compactSql;
     this.#lanes = parts.lanes;
-    this.#planSql = parts.planSql;
     this.#commitSql = parts.commitSql;
     this.#aside = parts.aside;
     this.#snapshots = parts.snapshots;
@@ -224,7 +221,6 @@ export class Engine {
         compaction,
         compactSql,
         lanes,
-        planSql,
         commitSql,
         aside: new Map(aside),
         snapshots,
