@@ -10,8 +10,17 @@ const allowed = {
   "@weir/collect": ["@weir/contract", "@weir/log"],
   "@weir/capture": ["@weir/contract", "@weir/log", "@weir/collect"],
   "@weir/compile": ["@weir/contract"],
+  "@weir/govern": ["@weir/contract", "@weir/log"],
   "@weir/engine": ["@weir/contract", "@weir/log", "@weir/compile"],
-  weir: ["@weir/contract", "@weir/log", "@weir/collect", "@weir/capture", "@weir/compile", "@weir/engine"],
+  weir: [
+    "@weir/contract",
+    "@weir/log",
+    "@weir/collect",
+    "@weir/capture",
+    "@weir/compile",
+    "@weir/engine",
+    "@weir/govern",
+  ],
   "@weir/testkit": [
     "@weir/contract",
     "@weir/log",

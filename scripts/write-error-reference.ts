@@ -7,7 +7,11 @@ import { errorCodes } from "@weir/contract";
 import type { ErrorCode } from "@weir/contract";
 
 const root = resolve(import.meta.dirname, "..");
-const lists = ["packages/contract/src/errors.ts", "packages/contract/src/capture-errors.ts"];
+const lists = [
+  "packages/contract/src/errors.ts",
+  "packages/contract/src/capture-errors.ts",
+  "packages/contract/src/govern-errors.ts",
+];
 export const errorPage = join(root, "docs", "reference", "errors.md");
 
 const head = `# Error codes

@@ -22,6 +22,9 @@ const hopByHop = new Set([
   "upgrade",
 ]);
 
+/** Tells the engine that a request came over the network. Whoever can open its socket is the user that runs Weir. */
+const viaCollector = "weir-via-collector";
+
 /** Connections to the engine that are kept for further requests. */
 const keptConnections = 32;
 
@@ -77,6 +80,7 @@ export class EngineProxy {
   #pass(request: IncomingMessage, response: ServerResponse, socketPath: string, keep: boolean): void {
     const headers = endToEnd(request.headers);
     const forwarded = [request.headers["x-forwarded-for"], request.socket.remoteAddress].flat();
+    headers[viaCollector] = "1";
     headers["x-forwarded-for"] = forwarded.filter((address) => address !== undefined).join(", ");
     const upstream = httpRequest({
       socketPath,

@@ -1,5 +1,6 @@
 import { captureErrorCodes } from "./capture-errors.ts";
 import type { ErrorCodeEntry } from "./error-code-entry.ts";
+import { governErrorCodes } from "./govern-errors.ts";
 
 /**
  * Every stable error code in Weir, what it means and what to do. A code never changes its meaning and is never
@@ -415,6 +416,7 @@ export const errorCodes = {
   },
 
   ...captureErrorCodes,
+  ...governErrorCodes,
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,20 +1,21 @@
 import { join } from "node:path";
 import { Engine } from "@weir/engine";
 import type { EngineEvent } from "@weir/engine";
+import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { loadCompiled } from "./compiled.ts";
 
 /**
- * Loads the project and opens its engine on a data directory; nothing is consumed yet.
+ * Loads the project, and opens its engine, tokens and audit log on a data directory; nothing is consumed yet.
  *
- * @throws WeirError as `loadCompiled` and `Engine.open` do
+ * @throws WeirError as `loadCompiled`, `Engine.open` and `Governance.open` do
  */
 export async function openEngine(
   projectFile: string,
   dataDir: string,
   onEvent: (event: EngineEvent) => void = () => {},
-): Promise<{ engine: Engine; store: LogStore }> {
+): Promise<{ engine: Engine; store: LogStore; governance: Governance }> {
   const { project, program } = await loadCompiled(projectFile);
   const store = directoryStore(join(dataDir, "log"));
   const settings = project.engine;
@@ -25,5 +26,11 @@ export async function openEngine(
     ...(settings === undefined ? {} : { settings }),
     onEvent,
   });
-  return { engine, store };
+  try {
+    // Behind the engine's lock, so that one process at a time has it.
+    return { engine, store, governance: await Governance.open(join(dataDir, "govern")) };
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
 }

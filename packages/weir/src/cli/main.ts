@@ -52,6 +52,13 @@ function lazyHandlers(terminal: Terminal): Handlers {
       (await import("./commands/quarantine.ts")).quarantineList(terminal, options),
     quarantineShow: async (id, options) =>
       (await import("./commands/quarantine.ts")).quarantineShow(terminal, id, options),
+    tokenCreate: async (name, options) =>
+      (await import("./commands/token.ts")).tokenCreate(terminal, name, options),
+    tokenList: async (options) => (await import("./commands/token.ts")).tokenList(terminal, options),
+    tokenRevoke: async (name, options) =>
+      (await import("./commands/token.ts")).tokenRevoke(terminal, name, options),
+    auditList: async (options) => (await import("./commands/audit.ts")).auditList(terminal, options),
+    auditVerify: async (options) => (await import("./commands/audit.ts")).auditVerify(terminal, options),
   };
 }
 

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Duration } from "@weir/contract";
 import type { ExitCode } from "../exit-code.ts";
-import type { Role } from "../processes/supervisor.ts";
+import type { Role } from "@weir/govern";
+import type { Role as ProcessRole } from "../processes/supervisor.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -14,7 +15,7 @@ export interface UpOptions extends CommonOptions {
   readonly host: string;
   readonly port: number;
   readonly collectors: number;
-  readonly role: Role;
+  readonly role: ProcessRole;
   readonly drainTimeout: Duration;
   readonly logFormat?: "human" | "json";
 }
@@ -38,6 +39,16 @@ export interface QuarantineOptions extends CommonOptions {
   readonly offset: number;
 }
 
+export interface TokenOptions extends CommonOptions {
+  readonly role: Role;
+  readonly expires?: Duration;
+}
+
+export interface AuditOptions extends CommonOptions {
+  readonly after: number;
+  readonly limit: number;
+}
+
 /** What each command does; every one resolves to the exit code. */
 export interface Handlers {
   init(folder: string, options: CommonOptions): Promise<ExitCode>;
@@ -51,6 +62,11 @@ export interface Handlers {
   verify(options: CommonOptions): Promise<ExitCode>;
   quarantineList(options: QuarantineOptions): Promise<ExitCode>;
   quarantineShow(id: string, options: CommonOptions): Promise<ExitCode>;
+  tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
+  tokenList(options: CommonOptions): Promise<ExitCode>;
+  tokenRevoke(name: string, options: CommonOptions): Promise<ExitCode>;
+  auditList(options: AuditOptions): Promise<ExitCode>;
+  auditVerify(options: CommonOptions): Promise<ExitCode>;
 }
 
 /**
@@ -126,7 +142,44 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("print one record: its reasons and its text as received")
     .argument("<id>", "as list prints it: source/writer/number/line")
     .action(async (id: string, options: CommonOptions) => done(await handlers.quarantineShow(id, options)));
+  tokenCommands(program, handlers, done);
+  auditCommands(program, handlers, done);
   return program;
+}
+
+type Done = (code: ExitCode) => void;
+
+function tokenCommands(program: Command, handlers: Handlers, done: Done): void {
+  const token = program.command("token").description("tokens for the API").helpCommand(false);
+  common(token.command("create"))
+    .description("make a token and print it; from the first on, the API asks for one")
+    .argument("<name>", "what to call it: lower-case letters, digits, _ and -")
+    .addOption(
+      new Option("--role <role>", "what it may do")
+        .choices(["viewer", "analyst", "operator", "privacy", "admin"])
+        .makeOptionMandatory(),
+    )
+    .addOption(life("--expires <time>", "how long it is good (default: until it is revoked)"))
+    .action(async (name: string, options: TokenOptions) => done(await handlers.tokenCreate(name, options)));
+  common(token.command("list"))
+    .description("print the tokens that there are, not what they are")
+    .action(async (options: CommonOptions) => done(await handlers.tokenList(options)));
+  common(token.command("revoke"))
+    .description("take a token back at once")
+    .argument("<name>", "its name")
+    .action(async (name: string, options: CommonOptions) => done(await handlers.tokenRevoke(name, options)));
+}
+
+function auditCommands(program: Command, handlers: Handlers, done: Done): void {
+  const audit = program.command("audit").description("who did what").helpCommand(false);
+  common(audit.command("list"))
+    .description("print entries of the audit log, oldest first")
+    .addOption(integer("--after <n>", "those after this number", 0, 0, Number.MAX_SAFE_INTEGER))
+    .addOption(integer("--limit <n>", "at most this many", 1000, 1, 10_000))
+    .action(async (options: AuditOptions) => done(await handlers.auditList(options)));
+  common(audit.command("verify"))
+    .description("check that no entry was changed, removed or put in")
+    .action(async (options: CommonOptions) => done(await handlers.auditVerify(options)));
 }
 
 function common(command: Command): Command {
@@ -187,7 +240,12 @@ function integer(flags: string, text: string, standard: number, min: number, max
  * would double the time of `weir --help`.
  */
 function duration(flags: string, text: string, standard: Duration): Option {
-  return new Option(flags, text).default(standard).argParser((value) => {
+  return life(flags, text).default(standard);
+}
+
+/** The same without a default. */
+function life(flags: string, text: string): Option {
+  return new Option(flags, text).argParser((value) => {
     if (/^\d{1,9}(ms|s|m|h|d|w)$/.test(value)) return value;
     throw new InvalidArgumentError('It must be a duration such as "500ms", "30s" or "5m".');
   });

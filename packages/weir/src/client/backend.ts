@@ -5,6 +5,8 @@ import type {
   QueryResult,
   VerifyReport,
 } from "@weir/engine";
+import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
+import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 
 /** The process that runs the engine. */
@@ -46,5 +48,17 @@ export interface Backend {
    * @throws WeirError `drain_timeout`
    */
   drain(timeoutMs: number): Promise<{ readonly commit: number }>;
+  /** By name. */
+  tokens(): Promise<readonly TokenInfo[]>;
+  /**
+   * @param lifeMs undefined: until it is revoked
+   * @throws WeirError `invalid_usage`, `token_exists`
+   */
+  createToken(name: string, role: Role, lifeMs: number | undefined): Promise<NewToken>;
+  /** @throws WeirError `not_found` */
+  revokeToken(name: string): Promise<void>;
+  /** Entries of the audit log after a number, oldest first, up to 10,000. */
+  audit(after: number, limit: number): Promise<readonly AuditEntry[]>;
+  verifyAudit(): Promise<AuditVerdict>;
   close(): Promise<void>;
 }

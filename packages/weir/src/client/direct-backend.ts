@@ -1,7 +1,11 @@
 import type { Engine, QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
 import type { LogStore } from "@weir/log";
+import { localCaller } from "@weir/govern";
+import type { AuditEntry, AuditVerdict, Governance, Role, TokenInfo } from "@weir/govern";
 import { openEngine } from "../open-engine.ts";
 import { sealAbandoned } from "../processes/abandoned.ts";
+import { createToken, listAudit, revokeToken, verifyAudit } from "../processes/govern-routes.ts";
+import type { NewToken } from "../processes/govern-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
 import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
@@ -15,17 +19,21 @@ export class DirectBackend implements Backend {
   readonly #dataDir: string;
   readonly #engine: Engine;
   readonly #store: LogStore;
+  readonly #governance: Governance;
 
   /** @throws WeirError as loading and compiling the project do; `engine_locked` when something else has the data open */
   static async open(projectFile: string, dataDir: string): Promise<DirectBackend> {
-    const { engine, store } = await openEngine(projectFile, dataDir);
-    return new DirectBackend(dataDir, engine, store);
+    return new DirectBackend(dataDir, await openEngine(projectFile, dataDir));
   }
 
-  private constructor(dataDir: string, engine: Engine, store: LogStore) {
+  private constructor(
+    dataDir: string,
+    { engine, store, governance }: { engine: Engine; store: LogStore; governance: Governance },
+  ) {
     this.#dataDir = dataDir;
     this.#engine = engine;
     this.#store = store;
+    this.#governance = governance;
   }
 
   async status(): Promise<StatusReport> {
@@ -33,14 +41,17 @@ export class DirectBackend implements Backend {
   }
 
   async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
+    await this.#governance.record(localCaller, "query", null, { sql });
     return await this.#engine.query(sql, limits);
   }
 
   async quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]> {
+    await this.#governance.record(localCaller, "quarantine.list", null, { ...filter });
     return await this.#engine.quarantine.list(filter);
   }
 
   async quarantineShow(id: string): Promise<QuarantinedRecord> {
+    await this.#governance.record(localCaller, "quarantine.show", id);
     return await this.#engine.quarantine.show(id);
   }
 
@@ -59,8 +70,29 @@ export class DirectBackend implements Backend {
     }
   }
 
+  async tokens(): Promise<readonly TokenInfo[]> {
+    return await Promise.resolve(this.#governance.tokens.list());
+  }
+
+  async createToken(name: string, role: Role, lifeMs: number | undefined): Promise<NewToken> {
+    return await createToken(this.#governance, localCaller, { name, role, lifeMs });
+  }
+
+  async revokeToken(name: string): Promise<void> {
+    await revokeToken(this.#governance, localCaller, name);
+  }
+
+  async audit(after: number, limit: number): Promise<readonly AuditEntry[]> {
+    return await listAudit(this.#governance, localCaller, after, limit);
+  }
+
+  async verifyAudit(): Promise<AuditVerdict> {
+    return await verifyAudit(this.#governance);
+  }
+
   async close(): Promise<void> {
     await this.#engine.stop();
+    await this.#governance.close();
   }
 
   /** The engine knows its lag once it runs; here the log is compared with what is committed. */

@@ -1,4 +1,6 @@
 import type { QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
+import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
+import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
 import type { FoundInstance } from "./find.ts";
@@ -52,6 +54,28 @@ export class HttpBackend implements Backend {
 
   async drain(timeoutMs: number): Promise<{ readonly commit: number }> {
     return (await this.#post("/api/drain", { timeoutMs }, timeoutMs + marginMs)) as { commit: number };
+  }
+
+  async tokens(): Promise<readonly TokenInfo[]> {
+    return ((await this.#get("/api/tokens", quickMs)) as { tokens: TokenInfo[] }).tokens;
+  }
+
+  async createToken(name: string, role: Role, lifeMs: number | undefined): Promise<NewToken> {
+    return (await this.#post("/api/tokens", { name, role, lifeMs }, quickMs)) as NewToken;
+  }
+
+  async revokeToken(name: string): Promise<void> {
+    const path = `/api/tokens/${encodeURIComponent(name)}`;
+    await apiRequest(this.#address, { method: "DELETE", path, timeoutMs: quickMs });
+  }
+
+  async audit(after: number, limit: number): Promise<readonly AuditEntry[]> {
+    const path = `/api/audit?after=${after}&limit=${limit}`;
+    return ((await this.#get(path, quickMs)) as { entries: AuditEntry[] }).entries;
+  }
+
+  async verifyAudit(): Promise<AuditVerdict> {
+    return (await this.#get("/api/audit/verify", verifyMs)) as AuditVerdict;
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,7 @@ import type { PlainError } from "../processes/messages.ts";
 export type ApiAddress = { readonly socket: string } | { readonly url: string };
 
 export interface ApiRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** Path and query, e.g. `/api/status`. */
   readonly path: string;
   /** Sent as JSON. */

@@ -13,13 +13,13 @@ export async function startEngine(
 ): Promise<RunningRole> {
   const { logger } = context;
   const commits = new CommitLog(logger);
-  const { engine, store } = await openEngine(settings.projectFile, settings.dataDir, (event) => {
+  const { engine, store, governance } = await openEngine(settings.projectFile, settings.dataDir, (event) => {
     if (event.kind === "commit") commits.add(event);
     else if (event.kind === "tables_built")
       logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
     else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
-  const server = new EngineServer(engine, settings);
+  const server = new EngineServer({ engine, governance }, settings);
   await server.listen(settings.engineSocket);
   const abandoned = new AbandonedSegments(store, (error) => {
     logger.log("warn", "cannot look for segments of dead writers", { error: toPlainError(error) });
@@ -36,6 +36,7 @@ export async function startEngine(
       await abandoned.stop();
       await server.close();
       await engine.stop();
+      await governance.close();
       commits.flush();
     },
   };

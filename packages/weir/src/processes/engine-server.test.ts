@@ -8,6 +8,7 @@ import { compileProject, count, rollup } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { Type, contract, timestamp } from "@weir/contract";
 import { Engine } from "@weir/engine";
+import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { until } from "../cli/sandbox.fixture.ts";
@@ -43,7 +44,7 @@ class Served {
   readonly dataDir = mkdtempSync(join(tmpdir(), "weir-served-"));
   readonly socket = join(this.dataDir, "engine.sock");
   readonly #store = directoryStore(join(this.dataDir, "log"), { minFreeBytes: 0 });
-  #parts: { engine: Engine; server: EngineServer } | undefined;
+  #parts: { engine: Engine; server: EngineServer; governance: Governance } | undefined;
   #records = 0;
 
   /** Opens the engine, in place of the one before. */
@@ -56,10 +57,11 @@ class Served {
       settings: { memoryLimit: "512MB", lanes: 1, commitAge: 1 },
     });
     const all = { streams: 10, heartbeatMs: 60_000, stallMs: 60_000, ...limits };
-    const server = new EngineServer(engine, { runDir: this.dataDir, localOnly: true }, all);
+    const governance = await Governance.open(join(this.dataDir, "govern"));
+    const server = new EngineServer({ engine, governance }, { runDir: this.dataDir, localOnly: true }, all);
     await server.listen(this.socket);
     engine.start();
-    this.#parts = { engine, server };
+    this.#parts = { engine, server, governance };
   }
 
   get engine(): Engine {

@@ -3,10 +3,13 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
+import { demand } from "@weir/govern";
+import type { Caller, Governance } from "@weir/govern";
 import type { StatusReport } from "../client/backend.ts";
 import { ChangeStreams } from "./change-streams.ts";
 import type { StreamLimits } from "./change-streams.ts";
-import { integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
+import { callerOf, governed } from "./govern-routes.ts";
+import { allow, integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
 import { lookupParameters, sendRows } from "./lookup-request.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { sendQuery } from "./query-reply.ts";
@@ -21,16 +24,18 @@ const keepAliveMs = 60_000;
 /** The engine's API on its Unix socket; the collector passes `/api/*` on to it. */
 export class EngineServer {
   readonly #engine: Engine;
+  readonly #governance: Governance;
   readonly #settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">;
   readonly #streams: ChangeStreams;
   readonly #server: Server;
 
   constructor(
-    engine: Engine,
+    { engine, governance }: { readonly engine: Engine; readonly governance: Governance },
     settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">,
     limits?: StreamLimits,
   ) {
     this.#engine = engine;
+    this.#governance = governance;
     this.#settings = settings;
     this.#streams = new ChangeStreams(engine, limits);
     this.#server = createServer(
@@ -61,17 +66,24 @@ export class EngineServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      refuseOtherSites(request, this.#settings.localOnly);
+      const { localOnly } = this.#settings;
+      refuseOtherSites(request, localOnly);
+      const caller = callerOf(this.#governance, request, localOnly);
       const url = new URL(request.url ?? "/", "http://engine");
       refuseNul(url);
       const path = url.pathname.replace(/\/+$/, "");
       const [, table, rest] = /^\/api\/tables\/([^/]+)(\/changes)?$/.exec(path) ?? [];
       if (table !== undefined) {
         allow(request, "GET");
+        demand(caller, "read");
         if (rest === undefined) await this.#rows(request, response, decoded(table), url);
         else await this.#changes(request, response, decoded(table), url);
-      } else if (path === "/api/query") await this.#query(request, response, url);
-      else sendJson(response, 200, await this.#result(request, url, path));
+      } else if (path === "/api/query") await this.#query(request, response, url, caller);
+      else {
+        const answer = await governed(this.#governance, caller, request, url);
+        const value = answer === undefined ? await this.#result(request, url, path, caller) : answer.value;
+        sendJson(response, 200, value);
+      }
     } catch (error) {
       if (response.headersSent) response.destroy();
       else sendError(response, error);
@@ -86,30 +98,40 @@ export class EngineServer {
     await this.#streams.serve(request, response, table, url.searchParams.get("since") ?? undefined);
   }
 
-  async #result(request: IncomingMessage, url: URL, path: string): Promise<unknown> {
+  async #result(request: IncomingMessage, url: URL, path: string, caller: Caller): Promise<unknown> {
     if (path.startsWith("/api/quarantine/")) {
       allow(request, "GET");
-      return await this.#engine.quarantine.show(decoded(path.slice("/api/quarantine/".length)));
+      demand(caller, "quarantine");
+      const id = decoded(path.slice("/api/quarantine/".length));
+      await this.#governance.record(caller, "quarantine.show", id);
+      return await this.#engine.quarantine.show(id);
     }
     switch (path) {
       case "/api/status":
         allow(request, "GET");
+        demand(caller, "status");
         return await this.#status();
       case "/api/tables":
         allow(request, "GET");
+        demand(caller, "read");
         return { tables: await queryableTables(this.#engine) };
       case "/api/quarantine":
         allow(request, "GET");
+        demand(caller, "quarantine");
+        await this.#governance.record(caller, "quarantine.list", null, parametersOf(url));
         return { records: await this.#engine.quarantine.list(filterOf(url)) };
       case "/api/drain": {
         allow(request, "POST");
+        demand(caller, "operate");
         const { timeoutMs } = await readJsonObject(request);
+        await this.#governance.record(caller, "drain", null);
         return await this.#engine.drain({
           timeoutMs: integer("timeoutMs", timeoutMs, longestMs) ?? defaultDrainMs,
         });
       }
       case "/api/verify":
         allow(request, "GET");
+        demand(caller, "operate");
         return await this.#engine.verify();
       default:
         throw new WeirError("not_found", `There is nothing at ${path}.`, { where: path });
@@ -129,8 +151,9 @@ export class EngineServer {
     };
   }
 
-  async #query(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  async #query(request: IncomingMessage, response: ServerResponse, url: URL, caller: Caller): Promise<void> {
     allow(request, "GET", "POST");
+    demand(caller, "query");
     const { sql, ...rest } = request.method === "POST" ? await readJsonObject(request) : parametersOf(url);
     if (typeof sql !== "string" || sql.trim() === "") {
       throw new WeirError("invalid_usage", "The request has no SQL statement.", {
@@ -139,6 +162,7 @@ export class EngineServer {
     }
     const maxRows = integer("maxRows", rest["maxRows"], 10_000_000);
     const timeoutMs = integer("timeoutMs", rest["timeoutMs"], longestMs);
+    await this.#governance.record(caller, "query", null, { sql });
     await sendQuery(response, this.#engine, sql, {
       ...(maxRows === undefined ? {} : { maxRows }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -174,11 +198,6 @@ async function queryableTables(
   return [...tables].map(([name, columns]) => ({ name, columns }));
 }
 
-function allow(request: IncomingMessage, ...methods: string[]): void {
-  if (methods.includes(request.method ?? "")) return;
-  throw new WeirError("method_not_allowed", `This address takes ${methods.join(" or ")}.`);
-}
-
 /** Neither SQL nor a name has one, and what a statement has behind it would not be read. */
 function refuseNul(url: URL): void {
   const texts = [decoded(url.pathname), ...[...url.searchParams].flat()];
@@ -186,7 +205,7 @@ function refuseNul(url: URL): void {
     throw new WeirError("invalid_usage", "The address has a NUL character.");
 }
 
-function parametersOf(url: URL): Record<string, unknown> {
+function parametersOf(url: URL): Record<string, string> {
   return Object.fromEntries(url.searchParams);
 }
 

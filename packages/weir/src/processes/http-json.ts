@@ -59,6 +59,12 @@ export async function readJsonObject(request: IncomingMessage): Promise<Record<s
   throw new WeirError("invalid_usage", "The request body must be a JSON object.");
 }
 
+/** @throws WeirError `method_not_allowed` */
+export function allow(request: IncomingMessage, ...methods: string[]): void {
+  if (methods.includes(request.method ?? "")) return;
+  throw new WeirError("method_not_allowed", `This address takes ${methods.join(" or ")}.`);
+}
+
 /** A whole number from 0 to `max`, given as a JSON number or as digits; undefined where there is none. */
 export function integer(name: string, value: unknown, max: number): number | undefined {
   if (value === undefined) return undefined;

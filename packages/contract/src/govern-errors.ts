@@ -1,0 +1,42 @@
+import type { ErrorCodeEntry } from "./error-code-entry.ts";
+
+/** The part of the list in errors.ts that access and audit have. */
+export const governErrorCodes = {
+  // Access and audit
+  token_missing: {
+    status: 401,
+    meaning: "The API of this instance asks for a token, and the request shows none.",
+    remedy: 'Make one with weir token create, and send it as "Authorization: Bearer TOKEN".',
+  },
+  token_invalid: {
+    status: 401,
+    meaning: "The token that a request shows is unknown, revoked or expired.",
+    remedy: "weir token list shows the tokens that there are; make a new one with weir token create.",
+  },
+  role_insufficient: {
+    status: 403,
+    meaning: "The role of the token does not allow what the request asks for.",
+    remedy: "Use a token of a role that does; docs/guide/access.md lists what each may do.",
+  },
+  token_exists: {
+    status: 409,
+    meaning: "There is a token of this name already.",
+    remedy: "Choose another name, or revoke that token first.",
+  },
+  tokens_unreadable: {
+    meaning:
+      "The file of an API token is damaged. Nothing starts, as one token more or less may be the wrong one.",
+    remedy: "Remove the file: its token is void then. Make a new one with weir token create.",
+  },
+  audit_broken: {
+    status: 503,
+    meaning: "The end of the audit log is not what Weir wrote. Nothing that has to be recorded is done.",
+    remedy:
+      "weir audit verify tells where. Keep the folder govern/audit for whoever has to look into it, and put it aside: a new log begins.",
+  },
+  audit_unwritable: {
+    status: 503,
+    meaning: "The audit log cannot be written, so what has to be recorded is not done. Ingestion goes on.",
+    remedy: "Free space on the disk, or mend its permissions; the next request tries again.",
+  },
+} as const satisfies Record<string, ErrorCodeEntry>;
