@@ -15,8 +15,10 @@ export interface NamedSource {
 }
 
 /** What `defineProject` takes. */
-export interface ProjectOptions extends Omit<ProjectSpec, "sources"> {
+export interface ProjectOptions extends Omit<ProjectSpec, "sources" | "tables"> {
   readonly sources: Readonly<Record<string, SourceContracts | NamedSource>>;
+  /** By name. Without one, records are validated, deduplicated and kept all the same. */
+  readonly tables?: ProjectSpec["tables"];
   /** Bounds and times of the engine; every one has a default. */
   readonly engine?: EngineSettings;
 }
@@ -36,7 +38,11 @@ export function defineProject(spec: ProjectOptions): Project {
     name,
     "contractsFor" in source ? { ...source, contracts: source.contractsFor(name) } : source,
   ]);
-  const project = { ...spec, sources: Object.fromEntries(sources) as Project["sources"] };
+  const project = {
+    ...spec,
+    tables: spec.tables ?? {},
+    sources: Object.fromEntries(sources) as Project["sources"],
+  };
   return Object.defineProperty(project, projectBrand, { value: 1 }) as Project;
 }
 

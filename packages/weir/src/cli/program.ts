@@ -11,6 +11,10 @@ export interface CommonOptions {
   readonly json?: boolean;
 }
 
+export interface CheckOptions extends CommonOptions {
+  readonly connect?: boolean;
+}
+
 export interface UpOptions extends CommonOptions {
   readonly host: string;
   readonly port: number;
@@ -54,7 +58,7 @@ export interface Handlers {
   init(folder: string, options: CommonOptions): Promise<ExitCode>;
   up(options: UpOptions): Promise<ExitCode>;
   dev(options: UpOptions): Promise<ExitCode>;
-  check(options: CommonOptions): Promise<ExitCode>;
+  check(options: CheckOptions): Promise<ExitCode>;
   plan(options: CommonOptions): Promise<ExitCode>;
   status(options: CommonOptions & { watch?: boolean }): Promise<ExitCode>;
   query(sql: string | undefined, options: QueryOptions): Promise<ExitCode>;
@@ -107,7 +111,8 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
 
   common(program.command("check"))
     .description("load and compile the project; print its problems or what it declares")
-    .action(async (options: CommonOptions) => done(await handlers.check(options)));
+    .option("--connect", "also connect to the sources that Weir captures, and print what is wrong with them")
+    .action(async (options: CheckOptions) => done(await handlers.check(options)));
 
   common(program.command("plan"))
     .description("print the program that the project compiles to")
