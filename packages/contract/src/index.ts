@@ -1,3 +1,5 @@
+export { compatibility } from "./compatibility.ts";
+export type { Compatibility, Effect, SchemaChange } from "./compatibility.ts";
 export { WeirError, errorCodes } from "./errors.ts";
 export type { ErrorCode, WeirErrorDetails } from "./errors.ts";
 export type { ErrorCodeEntry } from "./error-code-entry.ts";
