@@ -5,6 +5,7 @@ import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { loadCompiled } from "./compiled.ts";
+import { recordDeployed } from "./deployed.ts";
 
 /**
  * Loads the project, and opens its engine, tokens and audit log on a data directory; nothing is consumed yet.
@@ -27,6 +28,10 @@ export async function openEngine(
     onEvent,
   });
   try {
+    recordDeployed(
+      dataDir,
+      program.contracts.map(({ contract }) => contract),
+    );
     // Behind the engine's lock, so that one process at a time has it.
     return { engine, store, governance: await Governance.open(join(dataDir, "govern")) };
   } catch (error) {

@@ -43,6 +43,8 @@ function lazyHandlers(terminal: Terminal): Handlers {
     up: async (options) => (await import("./commands/up.ts")).up(terminal, options),
     dev: async (options) => (await import("./commands/dev.ts")).dev(terminal, options),
     check: async (options) => (await import("./commands/check.ts")).check(terminal, options),
+    contractDiff: async (name, options) =>
+      (await import("./commands/contract.ts")).contractDiff(terminal, name, options),
     plan: async (options) => (await import("./commands/plan.ts")).plan(terminal, options),
     status: async (options) => (await import("./commands/status.ts")).status(terminal, options),
     query: async (sql, options) => (await import("./commands/query.ts")).query(terminal, sql, options),

@@ -15,6 +15,10 @@ export interface CheckOptions extends CommonOptions {
   readonly connect?: boolean;
 }
 
+export interface ContractDiffOptions extends CommonOptions {
+  readonly mode: "backward" | "forward" | "full";
+}
+
 export interface UpOptions extends CommonOptions {
   readonly host: string;
   readonly port: number;
@@ -59,6 +63,7 @@ export interface Handlers {
   up(options: UpOptions): Promise<ExitCode>;
   dev(options: UpOptions): Promise<ExitCode>;
   check(options: CheckOptions): Promise<ExitCode>;
+  contractDiff(name: string | undefined, options: ContractDiffOptions): Promise<ExitCode>;
   plan(options: CommonOptions): Promise<ExitCode>;
   status(options: CommonOptions & { watch?: boolean }): Promise<ExitCode>;
   query(sql: string | undefined, options: QueryOptions): Promise<ExitCode>;
@@ -113,6 +118,22 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("load and compile the project; print its problems or what it declares")
     .option("--connect", "also connect to the sources that Weir captures, and print what is wrong with them")
     .action(async (options: CheckOptions) => done(await handlers.check(options)));
+
+  const contract = program.command("contract").description("contracts and their versions").helpCommand(false);
+  common(contract.command("diff"))
+    .description("compare the project's contracts with those that were deployed")
+    .argument("[name]", "only this one")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "who must understand whom: backward, the new version the records of the old; forward, the old those of the new",
+      )
+        .choices(["backward", "forward", "full"])
+        .default("backward"),
+    )
+    .action(async (name: string | undefined, options: ContractDiffOptions) =>
+      done(await handlers.contractDiff(name, options)),
+    );
 
   common(program.command("plan"))
     .description("print the program that the project compiles to")
