@@ -1,6 +1,7 @@
 import { WeirError } from "@weir/contract";
 import { StatementType } from "@duckdb/node-api";
 import type { JsonValue, Sql } from "./database.ts";
+import { assertReadsTables } from "./query-reach.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 export interface QueryOptions {
@@ -76,19 +77,14 @@ export class Queries {
     commit: number,
     sink: QuerySink,
   ): Promise<{ truncated: boolean }> {
-    const call = sideEffect.exec(query)?.[0];
-    if (call !== undefined) {
-      throw new WeirError(
-        "query_not_readonly",
-        `The query has "${call.trim()}", which can do more than read.`,
-      );
-    }
     const statements = await sql.connection.extractStatements(query);
     if (statements.count !== 1) {
       throw new WeirError("query_not_readonly", `The query has ${statements.count} statements.`);
     }
+    // Before it is bound, which would look into files already.
+    await assertReadsTables(sql, selectOf(query));
     const prepared = await statements.prepare(0);
-    await assertReadOnly(sql, query, prepared.statementType);
+    assertReadOnly(prepared.statementType);
     const result = await prepared.stream();
     const names = result.deduplicatedColumnNames();
     const types = result.columnTypes();
@@ -108,27 +104,15 @@ export class Queries {
 }
 
 /**
- * Functions of DuckDB that change the engine although a SELECT calls them, and those that run SQL from a string, in which
- * such a name could hide.
+ * The SELECT that a query is, or explains: `EXPLAIN ANALYZE` runs what it explains, and DuckDB explains more than queries.
+ * Options are recognized only where no comment can hide in them.
  */
-const sideEffect =
-  /\b(?:(?:enable|disable)_(?:logging|profiling|peg_parser)|truncate_duckdb_logs|write_log|force_checkpoint|arrow_scan\w*|json_execute_serialized_sql)\b|\bquery["\s]*(?:\(|\/\*|--)/i;
+const selectOf = (query: string): string =>
+  query.replace(/^\s*explain\s+(?:analyze\s+|\([\w\s,']*\)\s*)?/i, "");
 
-/**
- * `EXPLAIN ANALYZE` runs what it explains, and DuckDB explains more than queries: with a COPY it would write a file, with
- * a SET change the engine's own settings. So what is explained must be a SELECT as well. Options are recognized only
- * where no comment can hide in them.
- */
-async function assertReadOnly(sql: Sql, query: string, type: StatementType): Promise<void> {
-  if (type === StatementType.SELECT) return;
-  if (type !== StatementType.EXPLAIN) {
-    throw new WeirError("query_not_readonly", `The query is a ${StatementType[type]} statement.`);
-  }
-  const explained = query.replace(/^\s*explain\s+(?:analyze\s+|\([\w\s,']*\)\s*)?/i, "");
-  const statements = explained === query ? undefined : await sql.connection.extractStatements(explained);
-  if (statements?.count !== 1 || (await statements.prepare(0)).statementType !== StatementType.SELECT) {
-    throw new WeirError("query_not_readonly", "The query explains something other than a SELECT statement.");
-  }
+function assertReadOnly(type: StatementType): void {
+  if (type === StatementType.SELECT || type === StatementType.EXPLAIN) return;
+  throw new WeirError("query_not_readonly", `The query is a ${StatementType[type]} statement.`);
 }
 
 function asQueryError(error: unknown): unknown {
