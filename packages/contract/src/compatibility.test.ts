@@ -15,7 +15,7 @@ const of = (fields: object, root: Record<string, unknown> = {}): Contract =>
     id: "id",
     time: "at",
     fields: Type.Object({ ...head, ...fields } as never, root),
-  } as never);
+  });
 
 type Verdict = "full" | "backward" | "forward" | "none";
 const verdict = (before: Contract, after: Contract): Verdict => {
@@ -218,7 +218,7 @@ function* nodes(schema: unknown): Generator<Record<string, unknown>> {
   if (typeof schema !== "object" || schema === null) return;
   const node = schema as Record<string, unknown>;
   yield node;
-  for (const child of Object.values((node["properties"] ?? {}) as object)) yield* nodes(child);
+  for (const child of Object.values(node["properties"] ?? {})) yield* nodes(child);
   for (const child of [node["items"], node["additionalProperties"], ...((node["anyOf"] ?? []) as unknown[])])
     yield* nodes(child);
 }
@@ -244,7 +244,7 @@ function tweak(schema: JSONSchema, place: number, way: number, by: number): JSON
     node["required"] = (node["required"] as string[]).filter((name) => ["id", "at"].includes(name));
   else if (keyword === "required")
     node["required"] = [
-      ...new Set([...(node["required"] as string[]), ...Object.keys((node["properties"] ?? {}) as object)]),
+      ...new Set([...(node["required"] as string[]), ...Object.keys(node["properties"] ?? {})]),
     ].sort();
   else if (keyword === "type" && by > 0)
     node["type"] = node["type"] === "integer" ? "number" : [...new Set([node["type"], "null"].flat())];
@@ -265,7 +265,7 @@ function tweak(schema: JSONSchema, place: number, way: number, by: number): JSON
     delete (node["properties"] as Record<string, unknown>)[
       Object.keys(node["properties"] as object).find((name) => name !== "id" && name !== "at") ?? ""
     ];
-  return copy as JSONSchema;
+  return copy;
 }
 
 const step = fc.tuple(fc.nat({ max: 30 }), fc.nat({ max: 12 }), fc.constantFrom(-2, -1, 1, 2));

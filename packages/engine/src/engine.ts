@@ -34,6 +34,8 @@ import type { StagedBatch } from "./stage.ts";
 import { Throughput, readStatus } from "./status.ts";
 import type { EngineStatus } from "./status.ts";
 import { prepareTables } from "./tables.ts";
+import { traceRecord } from "./trace.ts";
+import type { Traced } from "./trace.ts";
 import { verifyState } from "./verify.ts";
 import type { VerifyReport } from "./verify.ts";
 import { createViews } from "./views.ts";
@@ -409,6 +411,11 @@ export class Engine {
   /** The same, its result piece by piece. */
   queryInto(sql: string, options: QueryOptions, sink: QuerySink): Promise<{ truncated: boolean }> {
     return this.#queries.stream(sql, options, sink);
+  }
+
+  /** What became of the records with an id. See {@link traceRecord} for errors. */
+  trace(id: string, contract?: string): Promise<Traced[]> {
+    return traceRecord(this.#queries, this.#options.program, id, contract);
   }
 
   /** Rows of a table by key, prefix of the key or event time, in milliseconds. See {@link Serving.lookup} for errors. */

@@ -14,3 +14,4 @@ export type { TableChange, TableChanges } from "./changes/read-changes.ts";
 export type { LookupParameters } from "./serve/lookup.ts";
 export type { LookupResult } from "./serve/serving.ts";
 export type { QuerySink } from "./query.ts";
+export type { Receipt, Traced } from "./trace.ts";

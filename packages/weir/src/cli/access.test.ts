@@ -42,6 +42,7 @@ describe("what each role may ask for", () => {
     ["/api/quarantine", {}, ["operator", "privacy", "admin"]],
     ["/api/verify", {}, ["operator", "admin"]],
     ["/api/drain", { method: "POST" }, ["operator", "admin"]],
+    ["/api/trace?id=a", {}, ["analyst", "operator", "admin"]],
     ["/api/audit", {}, ["privacy", "admin"]],
     ["/api/audit/verify", {}, ["privacy", "admin"]],
     ["/api/tokens", {}, ["admin"]],

@@ -54,6 +54,7 @@ function lazyHandlers(terminal: Terminal): Handlers {
       (await import("./commands/quarantine.ts")).quarantineList(terminal, options),
     quarantineShow: async (id, options) =>
       (await import("./commands/quarantine.ts")).quarantineShow(terminal, id, options),
+    trace: async (id, options) => (await import("./commands/trace.ts")).trace(terminal, id, options),
     tokenCreate: async (name, options) =>
       (await import("./commands/token.ts")).tokenCreate(terminal, name, options),
     tokenList: async (options) => (await import("./commands/token.ts")).tokenList(terminal, options),

@@ -47,6 +47,10 @@ export interface QuarantineOptions extends CommonOptions {
   readonly offset: number;
 }
 
+export interface TraceOptions extends CommonOptions {
+  readonly contract?: string;
+}
+
 export interface TokenOptions extends CommonOptions {
   readonly role: Role;
   readonly expires?: Duration;
@@ -71,6 +75,7 @@ export interface Handlers {
   verify(options: CommonOptions): Promise<ExitCode>;
   quarantineList(options: QuarantineOptions): Promise<ExitCode>;
   quarantineShow(id: string, options: CommonOptions): Promise<ExitCode>;
+  trace(id: string, options: TraceOptions): Promise<ExitCode>;
   tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
   tokenList(options: CommonOptions): Promise<ExitCode>;
   tokenRevoke(name: string, options: CommonOptions): Promise<ExitCode>;
@@ -168,6 +173,11 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("print one record: its reasons and its text as received")
     .argument("<id>", "as list prints it: source/writer/number/line")
     .action(async (id: string, options: CommonOptions) => done(await handlers.quarantineShow(id, options)));
+  common(program.command("trace"))
+    .description("print what became of a record: every arrival, its outcome, and the tables it is in")
+    .argument("<id>", "the record's id")
+    .option("--contract <name>", "only under this contract")
+    .action(async (id: string, options: TraceOptions) => done(await handlers.trace(id, options)));
   tokenCommands(program, handlers, done);
   auditCommands(program, handlers, done);
   return program;

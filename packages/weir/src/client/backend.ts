@@ -3,6 +3,7 @@ import type {
   QuarantineFilter,
   QuarantinedRecord,
   QueryResult,
+  Traced,
   VerifyReport,
 } from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
@@ -41,6 +42,8 @@ export interface Backend {
   quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]>;
   /** @throws WeirError `not_found` */
   quarantineShow(id: string): Promise<QuarantinedRecord>;
+  /** @throws WeirError `not_found` for a contract that there is not */
+  trace(id: string, contract: string | undefined): Promise<readonly Traced[]>;
   verify(): Promise<VerifyReport>;
   /**
    * Resolves when everything acknowledged before the call is loaded.

@@ -1,4 +1,11 @@
-import type { Engine, QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
+import type {
+  Engine,
+  QuarantineFilter,
+  QuarantinedRecord,
+  QueryResult,
+  Traced,
+  VerifyReport,
+} from "@weir/engine";
 import type { LogStore } from "@weir/log";
 import { localCaller } from "@weir/govern";
 import type { AuditEntry, AuditVerdict, Governance, Role, TokenInfo } from "@weir/govern";
@@ -53,6 +60,11 @@ export class DirectBackend implements Backend {
   async quarantineShow(id: string): Promise<QuarantinedRecord> {
     await this.#governance.record(localCaller, "quarantine.show", id);
     return await this.#engine.quarantine.show(id);
+  }
+
+  async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {
+    await this.#governance.record(localCaller, "trace", id, { contract: contract ?? null });
+    return await this.#engine.trace(id, contract);
   }
 
   async verify(): Promise<VerifyReport> {

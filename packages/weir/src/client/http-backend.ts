@@ -1,4 +1,4 @@
-import type { QuarantineFilter, QuarantinedRecord, QueryResult, VerifyReport } from "@weir/engine";
+import type { QuarantineFilter, QuarantinedRecord, QueryResult, Traced, VerifyReport } from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
@@ -46,6 +46,12 @@ export class HttpBackend implements Backend {
 
   async quarantineShow(id: string): Promise<QuarantinedRecord> {
     return (await this.#get(`/api/quarantine/${encodeURIComponent(id)}`, quickMs)) as QuarantinedRecord;
+  }
+
+  async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {
+    const parameters = new URLSearchParams({ id, ...(contract === undefined ? {} : { contract }) });
+    const found = await this.#get(`/api/trace?${parameters.toString()}`, verifyMs);
+    return (found as { contracts: Traced[] }).contracts;
   }
 
   async verify(): Promise<VerifyReport> {

@@ -129,6 +129,15 @@ export class EngineServer {
           timeoutMs: integer("timeoutMs", timeoutMs, longestMs) ?? defaultDrainMs,
         });
       }
+      case "/api/trace": {
+        allow(request, "GET");
+        demand(caller, "query");
+        const { id, contract } = parametersOf(url);
+        if (id === undefined)
+          throw new WeirError("invalid_usage", "Name the record: /api/trace?id=ID&contract=CONTRACT.");
+        await this.#governance.record(caller, "trace", id, { contract: contract ?? null });
+        return { contracts: await this.#engine.trace(id, contract) };
+      }
       case "/api/verify":
         allow(request, "GET");
         demand(caller, "operate");

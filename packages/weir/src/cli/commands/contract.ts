@@ -92,7 +92,8 @@ function todoOf(verdict: Verdict, from: string, to: string): string {
       return from === to
         ? `Nothing, but raise the version: ${from} means two things otherwise.`
         : "Nothing: start Weir with it.";
-    default:
+    case "new":
+    case "unchanged":
       return "Nothing.";
   }
 }
