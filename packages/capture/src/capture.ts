@@ -1,6 +1,9 @@
 import type { Change, ErrorCode, Json } from "@weir/contract";
 import { changeText } from "@weir/contract";
 import type { LineBuffer } from "./line-buffer.ts";
+import type { CapturedRecord } from "./record-lines.ts";
+
+export type { CapturedRecord } from "./record-lines.ts";
 
 /** A pull source, at work. At most one a source runs at a time. */
 export interface Capture {
@@ -48,18 +51,6 @@ export interface CaptureContext {
 }
 
 export type CaptureStatus = Readonly<Record<string, string | number | boolean | null>>;
-
-/** A record for the log. `text` is minified strict JSON of an object with `keys` top-level members. */
-export type CapturedRecord =
-  | { readonly contract: string; readonly text: string; readonly keys: number }
-  | {
-      readonly contract: string;
-      /** Why it cannot be read, a code of the errors that arrive at collecting. */
-      readonly error: ErrorCode;
-      /** Where and how, for people; becomes part of the quarantine's row. */
-      readonly detail?: string;
-      readonly bytes: Uint8Array;
-    };
 
 /** A change as a record under its source's contract. */
 export const changeRecord = (source: string, change: Change): CapturedRecord => ({

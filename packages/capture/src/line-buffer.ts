@@ -1,6 +1,5 @@
-import type { CapturedRecord } from "./capture.ts";
 import { recordLine } from "./record-lines.ts";
-import type { Lines } from "./record-lines.ts";
+import type { CapturedRecord, Lines } from "./record-lines.ts";
 
 const mostRecords = 16_384;
 

@@ -1,4 +1,16 @@
-import type { CapturedRecord } from "./capture.ts";
+import type { ErrorCode } from "@weir/contract";
+
+/** A record for the log. `text` is minified strict JSON of an object with `keys` top-level members. */
+export type CapturedRecord =
+  | { readonly contract: string; readonly text: string; readonly keys: number }
+  | {
+      readonly contract: string;
+      /** Why it cannot be read, a code of the errors that arrive at collecting. */
+      readonly error: ErrorCode;
+      /** Where and how, for people; becomes part of the quarantine's row. */
+      readonly detail?: string;
+      readonly bytes: Uint8Array;
+    };
 
 /** Columns 2 to 7 of log lines for records, and the byte length of each: what `SegmentWriter.append` takes. */
 export interface Lines {
