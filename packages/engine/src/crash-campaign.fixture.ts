@@ -34,7 +34,8 @@ export const crashSettings: EngineSettings = {
 export const crashInternals: Partial<ResolvedSettings> = { recentIds: 50, upkeepEveryMs: 50 };
 
 const source = new URL("crash-engine.fixture.ts", import.meta.url);
-const hourUs = 3_600_000_000;
+/** Between two appends. A commit must span much less than the horizon, also where an engine is behind. */
+const receiptStepUs = 20 * 60_000_000;
 
 export interface EngineRun {
   /** Where the engine is to die, `name:n`. */
@@ -80,7 +81,7 @@ export class EngineCampaign {
   /** Appends one batch and waits until it is durable. */
   async append(writer: SegmentWriter, most = 30): Promise<void> {
     const records = this.#workload.batch(most);
-    this.#receivedUs += hourUs;
+    this.#receivedUs += receiptStepUs;
     this.#sent.push(...records);
     await this.#send(writer, records);
   }
