@@ -362,6 +362,24 @@ test("closing finishes what is under way, accepts nothing new, and seals", async
   expect(sealed).toMatchObject({ number: 1, records: 1 });
 });
 
+test("closing answers a connection that was accepted and whose request is on its way", async () => {
+  const collector = await startCollector();
+  let closed: Promise<void> | undefined;
+  const late = exchange(
+    collector.port,
+    async (socket) => {
+      await expect.poll(() => collector.stats().connections).toBe(1);
+      closed = collector.close();
+      socket.write(
+        'POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a":1}',
+      );
+    },
+    1,
+  );
+  expect((await late).answers).toMatchObject([{ status: 202, headers: { connection: "close" } }]);
+  await closed;
+});
+
 test("closing cuts off who does not finish in time", async () => {
   const collector = await startCollector({ limits: { closeTimeoutMs: 100 } });
   const slow = exchange(

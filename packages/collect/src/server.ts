@@ -57,6 +57,8 @@ export interface Collector {
 const maxHeaderBytes = 16 * 1024;
 /** How often connections are looked through for slow clients; Node's default of 30 s would let them stay that much longer. */
 const slowCheckMs = 1000;
+/** How long a stopping collector waits for the first byte of a connection. */
+const silentMs = 500;
 
 /**
  * Starts a collector: an HTTP server that writes what clients send it into the log, and answers 202 when it is durable there.
@@ -235,12 +237,16 @@ class CollectorServer implements Collector {
 
   async #close(): Promise<void> {
     const server = this.#server;
-    // Answers from now on say "Connection: close". Idle connections are closed by Node, apart from those that never said a word.
+    // Answers from now on say "Connection: close". Idle connections are closed by Node, apart from those that never said a word:
+    // the first request of a connection that was just accepted may be on its way.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#engine.close();
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    const hangUp = setTimeout(() => {
+      for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, silentMs);
     const cut = setTimeout(() => server.closeAllConnections(), this.#limits.closeTimeoutMs);
     await closed;
+    clearTimeout(hangUp);
     clearTimeout(cut);
     await Promise.all(this.#opened.map(({ writer }) => writer.close()));
   }
