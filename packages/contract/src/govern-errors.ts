@@ -1,6 +1,6 @@
 import type { ErrorCodeEntry } from "./error-code-entry.ts";
 
-/** The part of the list in errors.ts that access and audit have. */
+/** The part of the list in errors.ts that access, audit and privacy have. */
 export const governErrorCodes = {
   // Access and audit
   token_missing: {
@@ -38,5 +38,34 @@ export const governErrorCodes = {
     status: 503,
     meaning: "The audit log cannot be written, so what has to be recorded is not done. Ingestion goes on.",
     remedy: "Free space on the disk, or mend its permissions; the next request tries again.",
+  },
+
+  // Privacy
+  vault_key_missing: {
+    status: 503,
+    meaning:
+      "The master key of the vault is not where the project says. Without it no token can be resolved and no new one made, so the engine does not start.",
+    remedy:
+      "Put the key back where it was. There is no way around it: what it wrapped cannot be read without it.",
+  },
+  vault_key_wrong: {
+    status: 503,
+    meaning: "The master key is none, or not the one that the vault was made with.",
+    remedy: "Use the key that the vault was made with; a new key does not open an old vault.",
+  },
+  vault_unreadable: {
+    status: 503,
+    meaning: "The vault cannot be opened.",
+    remedy: "Check the permissions and the disk of the folder vault in the data directory, or restore it.",
+  },
+  token_unknown: {
+    status: 404,
+    meaning: "The vault has no value for a token: there never was one, or its subject was erased.",
+    remedy: "Nothing brings back what was erased. Check the token for typing errors.",
+  },
+  vault_missing: {
+    status: 404,
+    meaning: "This project keeps no vault, as none of its fields is tagged as personal.",
+    remedy: "docs/guide/privacy.md shows how fields are tagged.",
   },
 } as const satisfies Record<string, ErrorCodeEntry>;

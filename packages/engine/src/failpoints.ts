@@ -43,3 +43,15 @@ export const engineFailpoints = [
   "engine.compact.written",
   "engine.compact.committed",
 ] as const;
+
+/** Those of an engine whose project has personal fields, or that had: see privacy/. */
+export const vaultFailpoints = [
+  "engine.vault.attached",
+  "engine.vault.sealing_key",
+  "engine.vault.tokens_made",
+  "engine.vault.before_commit",
+  "engine.vault.committed",
+  "engine.vault.deleted",
+  "engine.vault.rewritten",
+  "engine.vault.replaced",
+] as const;

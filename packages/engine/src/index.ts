@@ -15,3 +15,6 @@ export type { LookupParameters } from "./serve/lookup.ts";
 export type { LookupResult } from "./serve/serving.ts";
 export type { QuerySink } from "./query.ts";
 export type { Receipt, Traced } from "./trace.ts";
+export { Vault } from "./privacy/vault.ts";
+export type { Destroyed, FoundToken, VaultOptions } from "./privacy/vault.ts";
+export type { KeyWrapper, MasterKey } from "./privacy/master-key.ts";

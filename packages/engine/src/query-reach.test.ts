@@ -56,6 +56,23 @@ const harmless =
     /\s+/,
   );
 
+test.each([
+  "memory.information_schema.tables",
+  "memory.b1.lines",
+  "MEMORY.main.x",
+  "weir_vault.main.tokens",
+  "weir_vault.tokens",
+  '"Weir_Vault"."main"."ciphers"',
+  "temp.main.x",
+])("the vault and what batches in work hold cannot be read: %s", async (table) => {
+  await refuse(`SELECT * FROM ${table}`);
+  await refuse(`SELECT (SELECT count(*) FROM ${table})`);
+  await refuse(`WITH a AS (FROM ${table}) FROM a`);
+  await refuse(`SELECT * FROM (SUMMARIZE ${table})`);
+  await refuse(`SELECT * FROM (DESCRIBE ${table})`);
+  await refuse(`SUMMARIZE ${table}`);
+});
+
 test("of all table functions and pragmas of DuckDB, only those that read nothing else", async () => {
   expect(tableFunctions.length).toBeGreaterThan(60);
   for (const name of tableFunctions) {

@@ -17,6 +17,9 @@ const mayCall = new Set(
 /** Of the functions in expressions, those that change the engine. */
 const mayNotCall = new Set(["write_log"]);
 
+/** Databases that no query names: what batches in work are in, as it was received, and the vault. */
+const mayNotRead = new Set(["memory", "temp", "weir_vault"]);
+
 /**
  * Checks, without binding it, that a query is a SELECT that reads tables and views by their names, and nothing else: the data directory, which the views read, also holds the
  * log, the audit log and the state as files.
@@ -45,6 +48,12 @@ export async function assertReadsTables(sql: Sql, select: string): Promise<void>
           remedy: "Name tables and views; GET /api/tables lists them.",
         },
       );
+    }
+    const within = [lowered(node["catalog_name"]), lowered(node["schema_name"])];
+    if (node["type"] === "BASE_TABLE" && within.some((outer) => mayNotRead.has(outer))) {
+      throw new WeirError("query_invalid", "The query reads what is no table of the project.", {
+        remedy: "Name tables and views; GET /api/tables lists them.",
+      });
     }
     // DuckDB takes a name that it does not know and that ends as one of a file for that file.
     const name = node["type"] === "BASE_TABLE" ? node["table_name"] : undefined;

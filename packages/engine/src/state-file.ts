@@ -7,15 +7,15 @@ import { syncPath } from "./durable.ts";
 const unfinished = (path: string): string => `${path}.new-`;
 
 /**
- * Opens the state file as `db`, creating it if there is none.
+ * Opens a state file, as `db` where nothing else is said, creating it if there is none.
  *
  * It is created under another name, so that a state file is always a whole one: DuckDB refuses a file that it could not
  * finish, after a crash or on a full disk. The final name is a link and not a rename, as another process may have been
  * faster and have it open. Names left over are removed by whoever has the state file open.
  */
-export async function attachState(connection: DuckDBConnection, path: string): Promise<void> {
+export async function attachState(connection: DuckDBConnection, path: string, catalog = "db"): Promise<void> {
   if (!existsSync(path)) await create(connection, path);
-  await connection.run(`ATTACH ${quoted(path)} AS db`);
+  await connection.run(`ATTACH ${quoted(path)} AS ${catalog}`);
   for (const name of readdirSync(dirname(path))) {
     if (name.startsWith(basename(unfinished(path)))) rmSync(join(dirname(path), name));
   }
