@@ -49,7 +49,7 @@ async function writeRuns(dir: string, known: number): Promise<void> {
       }
       writer.write(chunk.subarray(0, n * entryBytes));
     }
-    writer.finish();
+    await writer.finish();
     await sql.run(`INSERT INTO weir.weir.id_runs VALUES ('${name}', ${count}, ${Date.now() * 1000}, ${seq})`);
   }
   sql.closeSync();

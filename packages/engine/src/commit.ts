@@ -71,7 +71,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   const clean = await timed("clean", () => writeClean(sql, context.lake, staged));
   failpoint("engine.commit.clean_written");
   const files = [...staged.files, ...clean];
-  context.lake.syncDirectories(files);
+  await context.lake.syncDirectories(files);
   failpoint("engine.commit.directories_synced");
   const batch = { staged, superseded, clean, files };
   const setAside = new Map<string, string>();
@@ -161,7 +161,7 @@ async function deduplicate(sql: Sql, staged: StagedBatch, index: IdIndex): Promi
   const superseded: SupersededRecord[] = [];
   const duplicates: number[] = [];
   for (const contract of staged.contracts) {
-    const verdict: Verdict = index.take(await readIds(sql, contract));
+    const verdict: Verdict = await index.take(await readIds(sql, contract));
     for (const row of verdict.duplicates) duplicates.push(row);
     for (const one of verdict.superseded) superseded.push({ ...one, contract });
   }

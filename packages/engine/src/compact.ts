@@ -115,7 +115,7 @@ export class Compaction {
     const rows = parts.reduce((sum, part) => sum + part.rows, 0);
     if (merged.rows !== rows)
       throw new Error(`${directory}: ${rows} rows were to be merged, ${merged.rows} were written`);
-    this.#lake.syncDirectories([merged]);
+    await this.#lake.syncDirectories([merged]);
     failpoint("engine.compact.written");
     await exclusive(async () => {
       await sql.run(`BEGIN;

@@ -48,7 +48,7 @@ function batch(from: number, size: number): BatchIds {
 /** Takes ten ids in as a commit does, and lets the store make a run of them. */
 async function commit({ sql, store }: Opened, from: number): Promise<void> {
   const ids = batch(from, 10);
-  expect(store.index.take(ids)).toEqual({ duplicates: [], superseded: [] });
+  expect(await store.index.take(ids)).toEqual({ duplicates: [], superseded: [] });
   const rows = [...ids.h0].map(
     (h0, i) => `(${h0}, ${ids.h1[i]}, 0, 0, ${ids.time[i]}, ${ids.content[i]}, 1)`,
   );
@@ -83,6 +83,8 @@ test("a run that follows a merge and a restart does not take the place of the me
 
   const third = await open(directory);
   expect(third.store.index.stats()).toMatchObject({ known: 110 });
-  expect(third.store.index.take(batch(0, 120)).duplicates).toEqual(Array.from({ length: 110 }, (_, i) => i));
+  expect((await third.store.index.take(batch(0, 120))).duplicates).toEqual(
+    Array.from({ length: 110 }, (_, i) => i),
+  );
   await third.close();
 });

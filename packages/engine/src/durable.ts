@@ -1,5 +1,6 @@
 /** Making files and the names of files durable: a rename or a new directory may be lost until its directory is synced. */
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /** Makes a file's content, or the names in a directory, durable. */
@@ -9,6 +10,18 @@ export function syncPath(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The same for several paths, off the main thread: with other writers busy, each can take milliseconds. */
+export async function syncPaths(paths: Iterable<string>): Promise<void> {
+  for (const path of paths) {
+    const file = await open(path, "r");
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { turn } from "../each-row.ts";
 import { IdRun, IdRunWriter, entryBytes } from "./id-run.ts";
 import type { KnownId } from "./id-run.ts";
 import { mergeRuns } from "./merge-runs.ts";
@@ -40,6 +41,11 @@ export interface RunInfo {
   readonly newestReceivedUs: number;
 }
 
+/** Ids judged between two looks at what else waits. */
+const idsAtOnce = 1_000;
+/** Entries sorted or written between two looks. */
+const entriesAtOnce = 8_192;
+
 /** Runs are merged when this many are of one size class; a class is this many times the one below. */
 const fanIn = 8;
 
@@ -73,13 +79,15 @@ export class IdIndex {
 
   /**
    * Judges a batch and takes its ids in. Must be followed by the commit of the batch: if that fails, this index is
-   * ahead of the state and has to be built anew.
+   * ahead of the state and has to be built anew. Gives way to other work about every millisecond; nothing else may touch
+   * the index meanwhile.
    */
-  take(ids: BatchIds): Verdict {
+  async take(ids: BatchIds): Promise<Verdict> {
     this.#batch++;
     const duplicates: number[] = [];
     const superseded = new Map<number, Superseded>();
     for (let i = 0; i < ids.size; i++) {
+      if (i % idsAtOnce === idsAtOnce - 1) await turn();
       const h0 = ids.h0[i] as number;
       const h1 = ids.h1[i] as number;
       const h2 = ids.h2[i] as number;
@@ -137,12 +145,12 @@ export class IdIndex {
     return undefined;
   }
 
-  /** Writes the recent ids as a run. The caller records it, then calls `flushed`. */
-  flush(path: string): void {
+  /** Writes the recent ids as a run; nothing else may touch the index meanwhile. The caller records it, then calls `flushed`. */
+  async flush(path: string): Promise<void> {
     const { columns, size } = { columns: this.#recent.columns, size: this.#recent.size };
     const writer = new IdRunWriter(path, size);
-    const order = sortedEntries(columns, size);
-    const out = Buffer.alloc(Math.min(size, 32_768) * entryBytes);
+    const order = await sortedEntries(columns, size);
+    const out = Buffer.alloc(Math.min(size, entriesAtOnce) * entryBytes);
     let filled = 0;
     for (const entry of order) {
       writeEntry(out, filled, columns, entry);
@@ -150,10 +158,11 @@ export class IdIndex {
       if (filled === out.length) {
         writer.write(out);
         filled = 0;
+        await turn();
       }
     }
     writer.write(out.subarray(0, filled));
-    writer.finish();
+    await writer.finish();
   }
 
   flushed(info: RunInfo): void {
@@ -187,7 +196,7 @@ export class IdIndex {
       group.reduce((sum, info) => sum + info.count, 0),
     );
     await mergeRuns(runs, writer);
-    writer.finish();
+    await writer.finish();
     return writer.count;
   }
 
@@ -228,17 +237,43 @@ function writeEntry(out: Buffer, at: number, columns: IdColumns, entry: number):
   out.writeBigUInt64LE(columns.content[entry] as bigint, at + 24);
 }
 
-/** Entry numbers in the order of their hashes: sorted as doubles of (h0, entry), then ties put right. */
-function sortedEntries(columns: IdColumns, size: number): Uint32Array {
+/**
+ * Entry numbers in the order of their hashes: cut into parts by the top bits of h0, each part sorted as doubles of (h0,
+ * entry), then ties put right. A million at once would keep everybody waiting for a tenth of a second.
+ */
+async function sortedEntries(columns: IdColumns, size: number): Promise<Uint32Array> {
   // h0 has 32 bits and an entry number fewer than 21 in practice: together they fit a double's 53.
   const shift = 2 ** 21;
   if (size > shift) throw new RangeError(`too many recent ids for one run: ${size}`);
+  const bits = Math.max(0, Math.ceil(Math.log2(Math.max(1, size / entriesAtOnce))));
+  const partOf = (h0: number): number => (bits === 0 ? 0 : h0 >>> (32 - bits));
+  const ends = new Uint32Array(2 ** bits + 1);
+  for (let entry = 0; entry < size; entry++) {
+    const part = partOf(columns.h0[entry] as number) + 1;
+    ends[part] = (ends[part] as number) + 1;
+  }
+  for (let part = 1; part < ends.length; part++)
+    ends[part] = (ends[part] as number) + (ends[part - 1] as number);
+  await turn();
   const keys = new Float64Array(size);
-  for (let entry = 0; entry < size; entry++) keys[entry] = (columns.h0[entry] as number) * shift + entry;
-  keys.sort();
+  const filled = ends.slice();
+  for (let entry = 0; entry < size; entry++) {
+    if (entry % entriesAtOnce === entriesAtOnce - 1) await turn();
+    const h0 = columns.h0[entry] as number;
+    const part = partOf(h0);
+    const at = filled[part] as number;
+    filled[part] = at + 1;
+    keys[at] = h0 * shift + entry;
+  }
   const order = new Uint32Array(size);
-  for (let i = 0; i < size; i++) order[i] = (keys[i] as number) % shift;
+  for (let part = 0; part + 1 < ends.length; part++) {
+    const [from, to] = [ends[part] as number, ends[part + 1] as number];
+    keys.subarray(from, to).sort();
+    for (let i = from; i < to; i++) order[i] = (keys[i] as number) % shift;
+    await turn();
+  }
   for (let i = 1; i < size; i++) {
+    if (i % (entriesAtOnce * 8) === 0) await turn();
     for (let j = i; j > 0 && isBefore(columns, order[j] as number, order[j - 1] as number); j--) {
       [order[j], order[j - 1]] = [order[j - 1] as number, order[j] as number];
     }

@@ -74,7 +74,7 @@ export class IdStore {
   async #flush(sql: Sql, newestReceivedUs: number): Promise<void> {
     const name = this.#nextName();
     const count = this.index.recentCount;
-    this.index.flush(join(this.#directory, name));
+    await this.index.flush(join(this.#directory, name));
     failpoint("engine.ids.flush_written");
     await sql.run(`BEGIN;
       INSERT INTO db.weir.id_runs VALUES (${text(name)}, ${count}, ${newestReceivedUs}, ${this.#sequence});

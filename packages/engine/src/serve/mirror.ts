@@ -1,10 +1,12 @@
-import type { DuckDBResult, DuckDBValue } from "@duckdb/node-api";
+import { dirname, join } from "node:path";
 import { ident } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { goneTable, sameKey } from "../changes/gone.ts";
 import { Commits } from "../commits.ts";
-import { eachRow, turn } from "../each-row.ts";
+import type { Sql } from "../database.ts";
+import { turn } from "../each-row.ts";
 import type { Snapshots } from "../snapshots.ts";
+import { eachCopiedRow } from "./copied-rows.ts";
 import { storedValue } from "./key-value.ts";
 import type { KeyValue } from "./key-value.ts";
 import { keyText } from "./read-rows.ts";
@@ -134,8 +136,8 @@ export class Mirror {
     const commit = await this.#options.snapshots.runOwn(
       { timeoutMs: readTimeoutMs, reads: "" },
       async (sql, now) => {
-        await this.#put(store, await sql.stream(this.#rowsSql(isFirst)), isFirst);
-        if (!isFirst) await this.#remove(store, await sql.stream(this.#goneSql()));
+        await this.#put(store, sql, isFirst);
+        if (!isFirst) await this.#remove(store, sql);
         return now;
       },
     );
@@ -146,10 +148,10 @@ export class Mirror {
     await store.clean(turn);
   }
 
-  /** Key columns, order columns where they are others, and the row; of all rows or of those that changed. */
+  /** Key, order columns where they are others, and the row; of all rows or of those that changed. */
   #rowsSql(all: boolean): string {
     const { key, order, rowText = "NULL" } = this.#shape;
-    const columns = [...texts(key), ...(order === key ? [] : texts(order)), rowText];
+    const columns = [jsonTexts(key), ...(order === key ? [] : [jsonTexts(order)]), rowText];
     return `SELECT ${columns.join(", ")} FROM (${this.#stamped}) _r ${all ? "" : `WHERE _commit > ${this.#seen.current}`}`;
   }
 
@@ -157,8 +159,7 @@ export class Mirror {
   #goneSql(): string {
     const { name, key } = this.#shape;
     const columns = key.map((column) => column.name);
-    const selected = key.length === 0 ? "1" : texts(key).join(", ");
-    return `SELECT ${selected} FROM (
+    return `SELECT ${jsonTexts(key)} FROM (
         SELECT DISTINCT * EXCLUDE (_commit) FROM db.state.${ident(goneTable(name))} WHERE _commit > ${this.#seen.current}) _g
       WHERE NOT EXISTS (
         SELECT 1 FROM (${this.#stamped}) _s WHERE _s._commit > ${this.#seen.current} AND ${sameKey(columns, "_s", "_g")})`;
@@ -169,22 +170,20 @@ export class Mirror {
   }
 
   /** @param atOnce while nobody reads: what is put and not published takes 100 bytes of memory a row */
-  async #put(store: RowStore, result: DuckDBResult, atOnce: boolean): Promise<void> {
+  async #put(store: RowStore, sql: Sql, atOnce: boolean): Promise<void> {
     const { key, order } = this.#shape;
-    const keyCount = key.length;
     const isSorted = order !== key;
-    const put = (text: (column: number) => DuckDBValue): void => {
-      const values = valuesOf(key, text, 0);
-      const sorted = isSorted ? valuesOf(order, text, keyCount) : values;
-      const row = text(keyCount + (isSorted ? order.length : 0)) as string;
+    const put = (texts: readonly Buffer[]): void => {
+      const values = valuesOf(key, texts[0]);
+      const sorted = isSorted ? valuesOf(order, texts[1]) : values;
       store.put({
         key: keyText(values),
         group: keyText(sorted.slice(0, 1)),
         order: isSorted ? keyText(sorted) : "",
-        row,
+        row: texts[isSorted ? 2 : 1] as Buffer,
       });
     };
-    await eachRow(result, put, () => {
+    await eachCopiedRow(sql, this.#rowsSql(atOnce), this.#changesPath, put, () => {
       this.#stop.signal.throwIfAborted();
       if (!atOnce) return;
       store.publish();
@@ -201,15 +200,22 @@ export class Mirror {
     );
   }
 
-  #remove(store: RowStore, result: DuckDBResult): Promise<void> {
-    return eachRow(result, (text) => store.remove(keyText(valuesOf(this.#shape.key, text, 0))));
+  #remove(store: RowStore, sql: Sql): Promise<void> {
+    return eachCopiedRow(sql, this.#goneSql(), this.#changesPath, ([key]) =>
+      store.remove(keyText(valuesOf(this.#shape.key, key))),
+    );
+  }
+
+  get #changesPath(): string {
+    return join(dirname(this.#options.directory), "changes.tsv");
   }
 }
 
-const texts = (columns: readonly Column[]): string[] => columns.map(({ name }) => `${ident(name)}::VARCHAR`);
+/** The values of columns as a JSON array of texts. */
+const jsonTexts = (columns: readonly Column[]): string =>
+  `to_json([${columns.map(({ name }) => `${ident(name)}::VARCHAR`).join(", ")}]::VARCHAR[])::VARCHAR`;
 
-const valuesOf = (
-  columns: readonly Column[],
-  text: (column: number) => DuckDBValue,
-  from: number,
-): KeyValue[] => columns.map(({ type }, i) => storedValue(type, text(from + i) as KeyValue));
+const valuesOf = (columns: readonly Column[], stored: Buffer | undefined): KeyValue[] => {
+  const values = JSON.parse((stored ?? "[]").toString("utf8")) as KeyValue[];
+  return columns.map(({ type }, i) => storedValue(type, values[i] ?? null));
+};

@@ -11,7 +11,7 @@ export interface StoredRow {
   readonly group: string;
   readonly order: string;
   /** JSON. */
-  readonly row: string;
+  readonly row: string | Buffer;
 }
 
 export interface RowStoreOptions {
