@@ -1,5 +1,5 @@
 /** Engines that die over a log that is being written, and the ledger that tells whether anything came of it. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
@@ -26,15 +26,19 @@ import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 /** Bounds so low that every kind of upkeep comes up within seconds. */
 export const crashSettings: EngineSettings = {
   commitAge: "20ms",
-  // Longer than a slow machine takes for the commits that fill several runs of ids: else they are forgotten, never merged.
-  dedupHorizon: "16d",
+  // A commit takes this much even where the engine is far behind, so that it spans three hours of receipt: eight runs of ids
+  // are there, and merged, before they are as old as the horizon.
+  batchBytes: 60_000,
+  dedupHorizon: "4d",
   logRetentionBytes: 40_000,
   memoryLimit: "512MB",
 };
 export const crashInternals: Partial<ResolvedSettings> = { recentIds: 50, upkeepEveryMs: 50 };
 
 const source = new URL("crash-engine.fixture.ts", import.meta.url);
-/** Between two appends. A commit must span much less than the horizon, also where an engine is behind. */
+/** Of the log of one writer; past it, it waits for the engine. */
+const mostWaitingBytes = 2_000_000;
+/** Between two appends. */
 const receiptStepUs = 20 * 60_000_000;
 
 export interface EngineRun {
@@ -121,7 +125,8 @@ export class EngineCampaign {
         while (!feed.stopped) {
           await this.append(writer);
           // The load: what an engine keeps up with on a busy machine.
-          await delay(40);
+          do await delay(40);
+          while (!feed.stopped && logBytes(join(this.dataDir, "log", "web", name)) > mostWaitingBytes);
         }
         await writer.close();
       })();
@@ -223,6 +228,13 @@ export class EngineCampaign {
     await this.quiet();
     for (const path of [this.dataDir, this.#notes]) rmSync(path, { recursive: true, force: true });
   }
+}
+
+function logBytes(directory: string): number {
+  const sizes = readdirSync(directory).map((name) =>
+    statSync(join(directory, name), { throwIfNoEntry: false }),
+  );
+  return sizes.reduce((sum, stats) => sum + (stats?.size ?? 0), 0);
 }
 
 function mustBeKilled(what: string, { code, signal }: ChildEnd, engine: TestChild): void {

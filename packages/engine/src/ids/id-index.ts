@@ -50,13 +50,17 @@ const entriesAtOnce = 8_192;
 const fanIn = 8;
 
 export class IdIndex {
-  readonly #recent = new RecentIds();
+  readonly #recent: RecentIds;
   /** Newest first. */
   #runs: { run: IdRun; info: RunInfo }[] = [];
   #batch = 0;
 
-  /** @param newestFirst the runs of the manifest */
-  constructor(newestFirst: readonly RunInfo[]) {
+  /**
+   * @param newestFirst the runs of the manifest
+   * @param recentIds how many ids become a run; room is made for half as many more, for the batch that gets there
+   */
+  constructor(newestFirst: readonly RunInfo[], recentIds = 0) {
+    this.#recent = new RecentIds(2 ** Math.max(16, Math.ceil(Math.log2(Math.max(1, recentIds * 1.5)))));
     this.#runs = newestFirst.map((info) => ({ run: IdRun.open(info.path), info }));
   }
 

@@ -44,6 +44,7 @@ export class IdStore {
         count: ids,
         newestReceivedUs: newest,
       })),
+      settings.recentIds,
     );
     const result = await sql.stream(
       `SELECT h0, h1, h2, h3, t, content FROM db.weir.id_recent ORDER BY "commit"`,

@@ -36,6 +36,10 @@ export class RecentIds {
   #slots: Uint32Array;
   #size = 0;
 
+  /**
+   * @param capacity a power of two. Memory is taken as it fills; growing would keep everybody waiting, at a million ids for
+   * a tenth of a second.
+   */
   constructor(capacity = 1 << 16) {
     this.#columns = idColumns(capacity);
     this.#row = new Float64Array(capacity);
@@ -52,7 +56,7 @@ export class RecentIds {
   }
 
   get bytes(): number {
-    return this.#slots.byteLength + this.#batch.length * 44;
+    return this.#slots.byteLength + this.#size * 44;
   }
 
   /** The entry of an id, or -1. */
