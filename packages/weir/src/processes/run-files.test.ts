@@ -56,4 +56,11 @@ describe("run directory", () => {
       where: join(blocked, "data"),
     });
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "a file system that takes no directories ends in an error",
+    async () => {
+      await expect(prepareRunDir("/proc/weir/data")).rejects.toMatchObject({ code: "data_dir_unwritable" });
+    },
+  );
 });

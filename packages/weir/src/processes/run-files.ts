@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { CaptureStatus } from "@weir/capture";
 import { WeirError } from "@weir/contract";
 
@@ -46,7 +46,7 @@ export async function prepareRunDir(dataDir: string): Promise<string> {
   const runDir = join(dataDir, "run");
   const probe = join(runDir, `.probe.${randomBytes(8).toString("hex")}`);
   try {
-    await mkdir(runDir, { recursive: true });
+    await makeDirectories(runDir);
     await writeFile(probe, "");
     await rm(probe);
   } catch (cause) {
@@ -58,6 +58,20 @@ export async function prepareRunDir(dataDir: string): Promise<string> {
     });
   }
   return runDir;
+}
+
+/** `mkdir` with `recursive` tries for ever where directories exist and take no entries, as /proc does. */
+async function makeDirectories(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const directory of missing) {
+    try {
+      await mkdir(directory);
+    } catch (error) {
+      // Another start may make it too.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
 }
 
 export async function writeInstanceFile(
