@@ -51,9 +51,12 @@ try {
   say("open");
   void engine.failed.then(fail);
   engine.start();
-  createInterface({ input: process.stdin }).on("line", (line) => {
-    if (line === "stop") void engine.stop().then(() => process.exit(0), fail);
-  });
+  createInterface({ input: process.stdin })
+    .on("line", (line) => {
+      if (line === "stop") void engine.stop().then(() => process.exit(0), fail);
+    })
+    // Whoever started it is gone.
+    .on("close", () => process.kill(process.pid, "SIGKILL"));
 } catch (error) {
   fail(error);
 }
