@@ -57,6 +57,11 @@ export interface TableParts {
    * leaves them as `affected_<table>`; then `affectedEvents` and `merge` compute them anew.
    */
   readonly retract: readonly Statement[];
+  /**
+   * How far before a record's event time its groups may begin, which `retract` computes anew; undefined where that has no
+   * bound. A table without records of its own has none.
+   */
+  readonly reachMs?: number;
   /** Inputs that, when they take records back, make this table do so too: `retract` runs after theirs. */
   readonly retractsWith?: readonly string[];
   /** `events_<table>` with all records of the groups in `affected_<table>`, where `fresh_<contract>` is all of the clean zone. */

@@ -345,6 +345,13 @@ export const errorCodes = {
     meaning: "A file of the engine's state does not hold what was written.",
     remedy: "Check the disk, then restore the data directory from a backup.",
   },
+  history_removed: {
+    status: 500,
+    meaning:
+      "A table would have to be built anew, and retention has removed records of the clean zone that it was built from.",
+    remedy:
+      "Give the new definition another name, take the definition back, or list the table in retention.rebuildFromKept.",
+  },
   contract_changed: {
     status: 500,
     meaning:

@@ -34,7 +34,10 @@ export async function ofTable<T>({ name, userSql }: TableProgram, work: () => Pr
 }
 
 /** What is set aside when a table fails, in addition: the table, and those that read it. The values say why. */
-export function withReaders(program: Program, { table, message }: FailedTable): Map<string, string> {
+export function withReaders(
+  program: Program,
+  { table, message }: Pick<FailedTable, "table" | "message">,
+): Map<string, string> {
   const found = new Map([[table, message]]);
   for (const { name, inputs } of program.tables) {
     const input = inputs.find((one) => found.has(one));

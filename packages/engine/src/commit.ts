@@ -11,6 +11,7 @@ import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
 import { mergeTables, presentRecords } from "./merge.ts";
 import { rangesOf } from "./planner.ts";
+import type { RemovedHistory } from "./removed-history.ts";
 import { retractSuperseded } from "./retract.ts";
 import type { SupersededRecord, TakenBack } from "./retract.ts";
 import { batchFile } from "./stage.ts";
@@ -28,6 +29,7 @@ export interface CommitContext {
   readonly program: Program;
   readonly lake: Lake;
   readonly index: IdIndex;
+  readonly history: RemovedHistory;
   /** Tables that are set aside; a batch may add to it. */
   readonly aside: Map<string, string>;
 }
@@ -65,7 +67,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   await sql.run(`SET search_path = 'memory.${staged.schema},memory.main'; SET VARIABLE weir_commit = ${commit}::UBIGINT;
     SET VARIABLE weir_newest_us = greatest(getvariable('weir_newest_us'), ${staged.newestReceivedUs}::BIGINT);
     CREATE TABLE duplicates (_key BIGINT)`);
-  const superseded = await timed("dedup", () => deduplicate(sql, staged, context.index));
+  const superseded = await timed("dedup", () => deduplicate(sql, staged, context));
   failpoint("engine.commit.deduplicated");
   for (const contract of staged.contracts) await sql.run(contract.fresh.sql);
   const clean = await timed("clean", () => writeClean(sql, context.lake, staged));
@@ -157,11 +159,18 @@ async function dropTemporary(sql: Sql): Promise<void> {
 }
 
 /** Fills `duplicates`; gives the loaded records that records of this batch take the place of. */
-async function deduplicate(sql: Sql, staged: StagedBatch, index: IdIndex): Promise<SupersededRecord[]> {
+async function deduplicate(
+  sql: Sql,
+  staged: StagedBatch,
+  { index, history }: CommitContext,
+): Promise<SupersededRecord[]> {
   const superseded: SupersededRecord[] = [];
   const duplicates: number[] = [];
   for (const contract of staged.contracts) {
-    const verdict: Verdict = await index.take(await readIds(sql, contract));
+    const verdict: Verdict = await index.take(
+      await readIds(sql, contract),
+      history.keepsPlace(contract.contract.name),
+    );
     for (const row of verdict.duplicates) duplicates.push(row);
     for (const one of verdict.superseded) superseded.push({ ...one, contract });
   }

@@ -1,141 +1,177 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { dirname } from "node:path";
 import { text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
+import type { ReplacedFiles } from "./replaced-files.ts";
 
-/** Files smaller than this are worth merging; at full load every commit writes larger ones. */
-const smallBytes = 16 * 1_048_576;
-/** A directory is compacted when it has this many small files. */
-const enoughFiles = 32;
+const mb = 1_048_576;
+/** A file of this size is done. Merged ones are smaller than twice that. */
+const doneBytes = 128 * mb;
+/**
+ * Files of a directory are merged with others of their tier only, so that each byte is written again at most once a tier: a
+ * merged file would else be rewritten with every few files that come after it. A tier is eight times the one below it.
+ */
+const tierBytes = [64 * 1024, 512 * 1024, 4 * mb, 32 * mb, doneBytes] as const;
+/** So many of one tier are merged; of the smallest more, as a commit a second makes those. */
+const enough = 8;
+const enoughOfSmallest = 32;
 const filesAtOnce = 256;
-/** Merged files stay for queries that began before they were replaced; longer than a query may run. */
-const graceMs = 120_000;
 
-interface SmallFile extends Record<string, string | number> {
+export interface SmallFile extends Record<string, string | number> {
   zone: string;
   name: string;
   path: string;
   rows: number;
   bytes: number;
-  low: string;
-  high: string;
   commit: number;
+  /** Of its commit, ms since the epoch. */
+  atMs: number;
 }
 
 /**
- * Merges the small files that commits a second apart leave behind, so that a query opens tens of files and not
- * thousands.
+ * Which files of a directory to merge now, if any.
+ *
+ * @param files smaller than `doneBytes`, by commit
+ * @param quietMs a directory that got none for this long is merged whole
+ */
+export function mergeable(
+  files: readonly SmallFile[],
+  nowMs: number,
+  quietMs: number,
+): readonly SmallFile[] | undefined {
+  if (files.length < 2) return undefined;
+  const newest = Math.max(...files.map(({ atMs }) => atMs));
+  if (nowMs - newest >= quietMs) return fitting(files);
+  for (const [tier, below] of tierBytes.entries()) {
+    const from = tierBytes[tier - 1] ?? 0;
+    const peers = files.filter(({ bytes }) => bytes >= from && bytes < below);
+    if (peers.length >= (tier === 0 ? enoughOfSmallest : enough)) return fitting(peers);
+  }
+  return undefined;
+}
+
+/** The first of them that make no more than twice a file that is done. */
+function fitting(files: readonly SmallFile[]): readonly SmallFile[] {
+  let total = 0;
+  const taken = files.slice(0, filesAtOnce).filter(({ bytes }) => {
+    total += bytes;
+    return total < 2 * doneBytes;
+  });
+  return taken;
+}
+
+/**
+ * Merges the files that commits leave behind, up to 128-256 MB, so that a query opens tens of files and not thousands.
  *
  * The merged file takes the place of its parts in one transaction on the manifest. Before it the merged file does not
- * count, after it the parts do not; either is left over after a crash and swept at the next start.
+ * count, after it the parts do not; either is left over after a crash and swept at the next start. Where a part was
+ * replaced meanwhile by another step, nothing happens.
+ *
+ * Rows of the clean zone that another record took the place of are left out, and their entries in `superseded` go in the same
+ * transaction: what they hid is not there any more. Entries that come while the file is written stay, as their rows do.
  */
 export class Compaction {
   readonly #lake: Lake;
-  #running: Promise<void> | undefined;
-  #replaced: { path: string; at: number }[] = [];
+  readonly #quietMs: number;
+  readonly #replaced: ReplacedFiles;
 
-  constructor(lake: Lake) {
+  constructor(lake: Lake, replaced: ReplacedFiles, quietMs: number) {
     this.#lake = lake;
-  }
-
-  /** Removes what no manifest lists: leftovers of a crash. Files of unfinished batches are written again anyway. */
-  async sweep(sql: Sql): Promise<void> {
-    const rows = await sql.rows<{ path: string }>("SELECT path FROM db.weir.files");
-    const listed = new Set(rows.map(({ path }) => path));
-    for (const zone of ["raw", "clean", "quarantine"]) {
-      if (!existsSync(this.#lake.path(zone))) continue;
-      for (const entry of readdirSync(this.#lake.path(zone), { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile() || entry.name.startsWith("_columns-")) continue;
-        const path = join(entry.parentPath, entry.name).slice(this.#lake.root.length + 1);
-        if (!listed.has(path)) rmSync(this.#lake.path(path), { force: true });
-      }
-    }
+    this.#quietMs = quietMs;
+    this.#replaced = replaced;
   }
 
   /**
-   * Starts merging one directory's small files if there are enough and nothing is merging yet.
+   * Merges files of one directory, if one has enough.
    *
    * @param exclusive runs a step while no commit does
-   * @param fail hears of a merge that failed
    */
-  start(
-    sql: Sql,
-    nowMs: number,
-    exclusive: (step: () => Promise<void>) => Promise<void>,
-    fail: (error: unknown) => void,
-  ): void {
-    this.#removeReplaced(nowMs);
-    this.#running ??= this.#run(sql, exclusive)
-      .catch(fail)
-      .finally(() => {
-        this.#running = undefined;
-      });
-  }
-
-  async #run(sql: Sql, exclusive: (step: () => Promise<void>) => Promise<void>): Promise<void> {
+  async run(sql: Sql, nowMs: number, exclusive: (step: () => Promise<void>) => Promise<void>): Promise<void> {
     const small = await sql.rows<SmallFile>(
-      `SELECT zone, name, path, "rows"::DOUBLE AS "rows", bytes::DOUBLE AS bytes, min_time::VARCHAR AS low,
-         max_time::VARCHAR AS high, "commit"::DOUBLE AS "commit"
-       FROM db.weir.files WHERE bytes < ${smallBytes} ORDER BY "commit", path`,
+      `SELECT f.zone, f.name, f.path, f."rows"::DOUBLE AS "rows", f.bytes::DOUBLE AS bytes, f."commit"::DOUBLE AS "commit", coalesce(epoch_ms(c.committed_at), 0)::DOUBLE AS "atMs"
+       FROM db.weir.files f LEFT JOIN db.weir.commits c USING ("commit") WHERE f.bytes < ${doneBytes} ORDER BY f."commit", f.path`,
     );
     const directories = new Map<string, SmallFile[]>();
     for (const file of small) {
       const directory = dirname(file.path);
-      directories.set(directory, [...(directories.get(directory) ?? []), file]);
+      const files = directories.get(directory);
+      if (files === undefined) directories.set(directory, [file]);
+      else files.push(file);
     }
-    const [directory, files] = [...directories].find(([, parts]) => parts.length >= enoughFiles) ?? [];
-    if (directory === undefined || files === undefined) return;
-    await this.#merge(sql, directory, files.slice(0, filesAtOnce), exclusive);
+    for (const [directory, files] of directories) {
+      const parts = mergeable(files, nowMs, this.#quietMs);
+      if (parts !== undefined && parts.length > 1)
+        return await this.#merge(sql, directory, parts, nowMs, exclusive);
+    }
   }
 
   async #merge(
     sql: Sql,
     directory: string,
     parts: readonly SmallFile[],
+    nowMs: number,
     exclusive: (step: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const [first, last] = [parts[0], parts.at(-1)];
     if (first === undefined || last === undefined) return;
+    const { zone, name } = first;
+    const paths = parts.map(({ path }) => text(path)).join(", ");
     const list = parts.map(({ path }) => text(this.#lake.path(path))).join(", ");
-    const name = `m${String(first.commit).padStart(12, "0")}-${String(last.commit).padStart(12, "0")}.parquet`;
-    const merged = await this.#lake.write(
-      sql,
-      `FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false)`,
-      {
-        zone: first.zone as LakeFile["zone"],
-        name: first.name,
-        path: `${directory}/${name}`,
-        minTime: parts.reduce((low, part) => (part.low < low ? part.low : low), first.low),
-        maxTime: parts.reduce((high, part) => (part.high > high ? part.high : high), first.high),
-      },
+    const read = `read_parquet([${list}], union_by_name = true, hive_partitioning = false)`;
+    const hidden = await this.#hidden(sql, zone, name, read);
+    const { low, high } = await sql.row<{ low: string; high: string }>(
+      `SELECT min(min_time)::VARCHAR AS low, max(max_time)::VARCHAR AS high FROM db.weir.files WHERE path IN (${paths})`,
     );
-    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const file = `m${String(first.commit).padStart(12, "0")}-${String(last.commit).padStart(12, "0")}-${randomBytes(4).toString("hex")}.parquet`;
+    const merged = await this.#lake.write(sql, `FROM ${read} c ${hidden === 0 ? "" : `WHERE ${notHidden}`}`, {
+      zone: zone as LakeFile["zone"],
+      name,
+      path: `${directory}/${file}`,
+      minTime: low,
+      maxTime: high,
+    });
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0) - hidden;
     if (merged.rows !== rows)
       throw new Error(`${directory}: ${rows} rows were to be merged, ${merged.rows} were written`);
     await this.#lake.syncDirectories([merged]);
     failpoint("engine.compact.written");
+    let isReplaced = false;
     await exclusive(async () => {
-      await sql.run(`BEGIN;
-        DELETE FROM db.weir.files WHERE path IN (${parts.map(({ path }) => text(path)).join(", ")});
-        INSERT INTO db.weir.files VALUES ${manifestValues(merged, last.commit)};
-        COMMIT`);
+      await sql.run("BEGIN");
+      const { listed } = await sql.row<{ listed: number }>(
+        `SELECT count(*)::DOUBLE AS listed FROM db.weir.files WHERE path IN (${paths})`,
+      );
+      isReplaced = listed === parts.length;
+      if (isReplaced) {
+        await sql.run(`DELETE FROM db.weir.files WHERE path IN (${paths});
+          DELETE FROM db.weir.superseded x USING temp.merged_hidden h WHERE x.contract = ${text(name)}
+            AND x.source = h.source AND x.writer = h.writer AND x.number = h.number AND x.line = h.line`);
+        if (merged.rows > 0)
+          await sql.run(`INSERT INTO db.weir.files VALUES ${manifestValues(merged, last.commit)}`);
+        failpoint("engine.compact.before_commit");
+      }
+      await sql.run("COMMIT");
     });
     failpoint("engine.compact.committed");
-    const now = Date.now();
-    this.#replaced.push(...parts.map(({ path }) => ({ path, at: now })));
+    const gone = isReplaced ? parts.map(({ path }) => path) : [merged.path];
+    this.#replaced.add(merged.rows > 0 || !isReplaced ? gone : [...gone, merged.path], nowMs);
   }
 
-  #removeReplaced(nowMs: number): void {
-    const due = this.#replaced.filter(({ at }) => nowMs - at >= graceMs);
-    for (const { path } of due) rmSync(this.#lake.path(path), { force: true });
-    this.#replaced = this.#replaced.filter(({ at }) => nowMs - at < graceMs);
-  }
-
-  async close(): Promise<void> {
-    await this.#running;
-    for (const { path } of this.#replaced.splice(0)) rmSync(this.#lake.path(path), { force: true });
+  /** `merged_hidden`: positions of the parts' rows that another record took the place of. Gives their number. */
+  async #hidden(sql: Sql, zone: string, name: string, read: string): Promise<number> {
+    const positions =
+      zone === "clean"
+        ? `SELECT x.source, x.writer, x.number, x.line FROM db.weir.superseded x
+           WHERE x.contract = ${text(name)} AND EXISTS (SELECT 1 FROM ${read} c WHERE x.source = c._source AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`
+        : "SELECT source, writer, number, line FROM db.weir.superseded LIMIT 0";
+    await sql.run(`CREATE OR REPLACE TEMP TABLE merged_hidden AS ${positions}`);
+    const { n } = await sql.row<{ n: number }>("SELECT count(*)::DOUBLE AS n FROM temp.merged_hidden");
+    return n;
   }
 }
+
+const notHidden = `NOT EXISTS (SELECT 1 FROM temp.merged_hidden x
+  WHERE x.source = c._source AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`;

@@ -47,6 +47,7 @@ export interface EngineRun {
   readonly variant?: Variant;
   readonly defect?: Defect;
   readonly settings?: EngineSettings;
+  readonly internals?: Partial<ResolvedSettings>;
   readonly env?: Readonly<Record<string, string>>;
   readonly preload?: readonly URL[];
 }
@@ -144,6 +145,7 @@ export class EngineCampaign {
     variant = this.storedVariant,
     defect,
     settings,
+    internals,
     env = this.environment.env,
     preload = this.environment.preload ?? [],
   }: EngineRun = {}): Promise<TestChild> {
@@ -151,7 +153,7 @@ export class EngineCampaign {
       dataDir: this.dataDir,
       variant,
       settings: { ...crashSettings, ...settings },
-      internals: crashInternals,
+      internals: { ...crashInternals, ...internals },
       ...(defect === undefined ? {} : { defect }),
     };
     return TestChild.start(await bundled(source), {

@@ -9,6 +9,8 @@ export type Defect =
   | "no_plans"
   /** Ids are known in memory only. */
   | "no_ids_stored"
+  /** The manifest goes on to list files that are removed. */
+  | "manifest_kept"
   /** After a restart the log gives the last consumed segment again. */
   | "segment_repeated"
   /** After a restart the log skips a segment. */
@@ -25,6 +27,9 @@ export function plant(defect: Defect, store: LogStore): LogStore {
       return store;
     case "no_ids_stored":
       dropStatements((sql) => sql.startsWith("INSERT INTO db.weir.id_recent"));
+      return store;
+    case "manifest_kept":
+      dropStatements((sql) => sql.startsWith("DELETE FROM db.weir.files"));
       return store;
     case "segment_repeated":
       return shifted(store, -1);

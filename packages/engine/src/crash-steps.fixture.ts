@@ -16,6 +16,8 @@ interface Way {
   readonly rebuild?: true;
   /** There must be no state yet. */
   readonly fresh?: true;
+  /** Only where something is old enough to go, or nobody waits to read; its tests are in lake-crash.test.ts. */
+  readonly retention?: true;
   /** The step to be killed at before. */
   readonly after?: string;
 }
@@ -40,13 +42,23 @@ const ways: Readonly<Record<string, Way>> = {
   "engine.ids.forget_recorded": { passes: 2 },
   "engine.ids.forget_removed": { passes: 2 },
   "engine.compact.written": { passes: 2 },
+  "engine.compact.before_commit": { passes: 2 },
   "engine.compact.committed": { passes: 2 },
+  "engine.retain.edge_moved": { retention: true },
+  "engine.retain.counted": { retention: true },
+  "engine.retain.before_commit": { retention: true },
+  "engine.retain.committed": { retention: true },
+  "engine.lake.file_removed": { retention: true },
 };
 
 /** Steps of the first start only, and all others. */
 export const firstSteps: readonly string[] = engineFailpoints.filter((step) => ways[step]?.fresh === true);
 export const steps: readonly string[] = [...engineFailpoints, ...removalSteps].filter(
-  (step) => !firstSteps.includes(step),
+  (step) => !firstSteps.includes(step) && ways[step]?.retention !== true,
+);
+/** Steps of retention. */
+export const retentionSteps: readonly string[] = engineFailpoints.filter(
+  (step) => ways[step]?.retention === true,
 );
 
 /**

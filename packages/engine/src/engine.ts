@@ -9,18 +9,21 @@ import { forgetGone, prepareChanges } from "./changes/gone.ts";
 import type { TableChanges } from "./changes/read-changes.ts";
 import { commitBatch } from "./commit.ts";
 import { Commits } from "./commits.ts";
-import { Compaction } from "./compact.ts";
 import type { Committed } from "./commit.ts";
 import { checkColumns } from "./contract-columns.ts";
 import { Database } from "./database.ts";
 import type { Sql } from "./database.ts";
 import { engineError } from "./engine-error.ts";
 import { IdStore } from "./ids/id-store.ts";
+import type { Retention } from "./keep.ts";
+import { LakeUpkeep } from "./lake-upkeep.ts";
 import { Lake } from "./lake.ts";
 import { Planner } from "./planner.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Queries } from "./query.ts";
 import type { QueryOptions, QueryResult, QuerySink } from "./query.ts";
+import { RemovedHistory } from "./removed-history.ts";
+import { ReplacedFiles } from "./replaced-files.ts";
 import { LogRetention } from "./retention.ts";
 import { prepareSchema } from "./schema.ts";
 import type { LookupParameters } from "./serve/lookup.ts";
@@ -46,6 +49,7 @@ export interface EngineOptions {
   readonly program: Program;
   readonly store: LogStore;
   readonly settings?: EngineSettings;
+  readonly retention?: Retention;
   readonly onEvent?: (event: EngineEvent) => void;
 }
 
@@ -54,6 +58,16 @@ export type EngineEvent =
   | ({ readonly kind: "commit" } & Committed)
   | { readonly kind: "tables_built"; readonly tables: readonly string[] }
   | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string };
+
+const settingsOf = ({
+  settings,
+  retention,
+  program: { contracts, tables },
+}: EngineOptions): ResolvedSettings =>
+  resolveSettings(settings, retention, {
+    contracts: contracts.map(({ contract }) => contract.name),
+    tables: tables.map(({ name }) => name),
+  });
 
 const idleMs = 25;
 const forgetEveryMs = 3_600_000;
@@ -77,7 +91,9 @@ export class Engine {
   readonly #planner: Planner;
   readonly #ids: IdStore;
   readonly #retention: LogRetention;
-  readonly #compaction: Compaction;
+  readonly #lakeUpkeep: LakeUpkeep;
+  readonly #history: RemovedHistory;
+  readonly #replaced: ReplacedFiles;
   /** Connections that stage batches, those of batches in work taken out. */
   readonly #lanes: Sql[];
   /** Batches in work, so that none outlives the engine. */
@@ -85,7 +101,6 @@ export class Engine {
   readonly #commitSql: Sql;
   /** Tables that are set aside, and why. */
   readonly #aside: Map<string, string>;
-  readonly #compactSql: Sql;
   readonly #throughput = new Throughput();
   readonly #snapshots: Snapshots;
   readonly #queries: Queries;
@@ -115,8 +130,9 @@ export class Engine {
     planner: Planner;
     ids: IdStore;
     retention: LogRetention;
-    compaction: Compaction;
-    compactSql: Sql;
+    upkeep: LakeUpkeep;
+    history: RemovedHistory;
+    replaced: ReplacedFiles;
     lanes: Sql[];
     commitSql: Sql;
     aside: Map<string, string>;
@@ -132,8 +148,9 @@ export class Engine {
     this.#planner = parts.planner;
     this.#ids = parts.ids;
     this.#retention = parts.retention;
-    this.#compaction = parts.compaction;
-    this.#compactSql = parts.compactSql;
+    this.#lakeUpkeep = parts.upkeep;
+    this.#history = parts.history;
+    this.#replaced = parts.replaced;
     this.#lanes = parts.lanes;
     this.#commitSql = parts.commitSql;
     this.#aside = parts.aside;
@@ -157,7 +174,7 @@ export class Engine {
    */
   static async open(options: EngineOptions, internals: Partial<ResolvedSettings> = {}): Promise<Engine> {
     try {
-      return await Engine.#open(options, { ...resolveSettings(options.settings), ...internals });
+      return await Engine.#open(options, { ...settingsOf(options), ...internals });
     } catch (error) {
       throw engineError(error, "state_unreadable", options.dataDir);
     }
@@ -185,20 +202,22 @@ export class Engine {
         await commitSql.run(`SET search_path = '${schema}'`);
         for (const macro of options.program.setup) await commitSql.run(macro);
       }
-      const { built, aside } = await prepareTables(commitSql, lake, options.program);
+      const history = await RemovedHistory.open(commitSql, options.program, settings.keep.rebuildFromKept);
+      const { built, aside } = await prepareTables(commitSql, lake, options.program, history);
       if (built.length > 0) options.onEvent?.({ kind: "tables_built", tables: built });
       for (const [table, reason] of aside) options.onEvent?.({ kind: "table_set_aside", table, reason });
       await prepareChanges(commitSql, options.program);
       const views = await createViews(commitSql, lake, options.program);
-      const snapshots = new Snapshots(database, lake, views);
+      const replaced = new ReplacedFiles(lake, settings.replacedGraceMs);
+      const snapshots = new Snapshots(database, lake, replaced, views);
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
       const planner = new Planner(options.store, planSql, settings);
       await planner.recover();
       const retention = new LogRetention(options.store, settings);
       await retention.recover(commitSql);
-      const compaction = new Compaction(lake);
-      await compaction.sweep(commitSql);
-      const compactSql = await database.connect();
+      const upkeepSql = await database.connect();
+      const upkeep = new LakeUpkeep({ lake, sql: upkeepSql, settings, history, replaced });
+      await upkeep.sweep();
       const { commit } = await commitSql.row<{ commit: number }>(
         `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
       );
@@ -220,8 +239,9 @@ export class Engine {
         planner,
         ids,
         retention,
-        compaction,
-        compactSql,
+        upkeep,
+        history,
+        replaced,
         lanes,
         commitSql,
         aside: new Map(aside),
@@ -259,7 +279,7 @@ export class Engine {
     this.commits.close();
     await this.#serving.close();
     await this.#ids.close();
-    await this.#compaction.close();
+    await this.#lakeUpkeep.close();
     this.#snapshots.close();
     await this.#database.close();
   }
@@ -297,6 +317,7 @@ export class Engine {
       program: this.#options.program,
       lake: this.#lake,
       index: this.#ids.index,
+      history: this.#history,
       aside: this.#aside,
     };
     const committed = await commitBatch(this.#commitSql, context, staged);
@@ -317,7 +338,7 @@ export class Engine {
     const exclusive = (step: () => Promise<void>): Promise<void> => this.#exclusive(step);
     const fail = (error: unknown): void => void (this.#broken ??= engineError(error));
     this.#ids.startMerge(this.#commitSql, exclusive, fail);
-    this.#compaction.start(this.#compactSql, now, exclusive, fail);
+    this.#lakeUpkeep.start(now, exclusive, fail);
     await this.#retention.run(now);
     if (now - this.#forgotAt < forgetEveryMs) return;
     this.#forgotAt = now;
@@ -434,7 +455,7 @@ export class Engine {
   }
 
   verify(): Promise<VerifyReport> {
-    return verifyState(this.#database, this.#lake, this.#options.program);
+    return verifyState(this.#database, { lake: this.#lake, replaced: this.#replaced }, this.#options.program);
   }
 }
 

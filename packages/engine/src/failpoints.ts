@@ -40,8 +40,14 @@ export const engineFailpoints = [
   "engine.ids.merge_removed",
   "engine.ids.forget_recorded",
   "engine.ids.forget_removed",
+  "engine.retain.edge_moved",
+  "engine.retain.counted",
+  "engine.retain.before_commit",
+  "engine.retain.committed",
   "engine.compact.written",
+  "engine.compact.before_commit",
   "engine.compact.committed",
+  "engine.lake.file_removed",
 ] as const;
 
 /** Those of an engine whose project has personal fields, or that had: see privacy/. */

@@ -21,6 +21,9 @@ const layout = "1";
  *   contracts  the columns that each contract has had (see contract-columns.ts)
  *   tables     which definition each table's state was built by
  *   aside      tables that are not brought up to date, since which commit and why; see aside.ts
+ *   clean_edges     up to which event time contracts have lost records of the clean zone (see removed-history.ts)
+ *   removed    rows that retention took from each zone
+ *   partial_tables  tables that were built after records of theirs had gone
  *   changes    from where each table can be followed (see changes/gone.ts)
  */
 const statements = [
@@ -39,6 +42,9 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.contracts (name VARCHAR PRIMARY KEY, columns JSON)`,
   `CREATE TABLE IF NOT EXISTS db.weir.tables (name VARCHAR, hash VARCHAR, state_tables VARCHAR[])`,
   `CREATE TABLE IF NOT EXISTS db.weir.aside (name VARCHAR, reason VARCHAR, since UBIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.clean_edges (contract VARCHAR PRIMARY KEY, edge_us BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.removed (zone VARCHAR, source VARCHAR, contract VARCHAR, "rows" BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.partial_tables (name VARCHAR PRIMARY KEY, since VARCHAR)`,
   changesSchema,
 ];
 

@@ -1,6 +1,8 @@
 import { availableParallelism, totalmem } from "node:os";
 import type { Duration } from "@weir/contract";
 import { durationMs } from "@weir/contract";
+import { resolveRetention } from "./keep.ts";
+import type { ResolvedRetention, Retention } from "./keep.ts";
 
 /** What a project may say about its engine. Every bound of the engine is here. */
 export interface EngineSettings {
@@ -40,11 +42,21 @@ export interface ResolvedSettings {
   readonly recentIds: number;
   /** Runs are not merged past this number of ids. */
   readonly largestRun: number;
+  readonly keep: ResolvedRetention;
+  /** How long files that were replaced stay at least. */
+  readonly replacedGraceMs: number;
+  /** A directory of the lake that got no file for this long is merged whole. */
+  readonly quietMs: number;
   /** Between looks for id runs to merge and segments to remove. */
   readonly upkeepEveryMs: number;
 }
 
-export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings {
+/** @throws WeirError `duration_invalid`, `project_invalid` */
+export function resolveSettings(
+  settings: EngineSettings = {},
+  retention: Retention = {},
+  known: Parameters<typeof resolveRetention>[2] = { contracts: [], tables: [] },
+): ResolvedSettings {
   const half = Math.max(512, Math.floor(totalmem() / 2 / 1_048_576));
   return {
     commitAgeMs: durationMs(settings.commitAge ?? "1s"),
@@ -53,13 +65,16 @@ export function resolveSettings(settings: EngineSettings = {}): ResolvedSettings
     lanes: settings.lanes ?? Math.min(4, availableParallelism()),
     memoryLimit: settings.memoryLimit ?? `${half}MB`,
     dedupHorizonUs: durationMs(settings.dedupHorizon ?? "30d") * 1000,
-    logRetentionMs: durationMs(settings.logRetention ?? "48h"),
+    logRetentionMs: durationMs(retention.log ?? settings.logRetention ?? "48h"),
+    keep: resolveRetention(retention, durationMs(settings.dedupHorizon ?? "30d"), known),
     logRetentionBytes: settings.logRetentionBytes ?? 10 * 1_073_741_824,
     lookupMemoryBytes: settings.lookupMemory ?? 256 * 1_048_576,
     lookupIdleMs: 24 * 3_600_000,
     changesKeptMs: 7 * 24 * 3_600_000,
     recentIds: 1 << 20,
     largestRun: 1 << 29,
+    replacedGraceMs: 120_000,
+    quietMs: 24 * 3_600_000,
     upkeepEveryMs: 5_000,
   };
 }

@@ -1,6 +1,7 @@
 import { WeirError } from "@weir/contract";
 import type { Database, Sql } from "./database.ts";
 import type { Lake } from "./lake.ts";
+import type { ReplacedFiles } from "./replaced-files.ts";
 import { setFiles } from "./views.ts";
 import type { FileView } from "./views.ts";
 
@@ -23,14 +24,16 @@ const interruptEveryMs = 50;
 export class Snapshots {
   readonly #database: Database;
   readonly #lake: Lake;
+  readonly #replaced: ReplacedFiles;
   readonly #idle: Sql[] = [];
   readonly #views: readonly FileView[];
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #closed = false;
 
-  constructor(database: Database, lake: Lake, views: readonly FileView[]) {
+  constructor(database: Database, lake: Lake, replaced: ReplacedFiles, views: readonly FileView[]) {
     this.#database = database;
+    this.#replaced = replaced;
     this.#lake = lake;
     this.#views = views;
   }
@@ -61,6 +64,19 @@ export class Snapshots {
 
   /** Runs the engine's own work, without waiting. */
   async runOwn<T>(
+    { timeoutMs, reads }: SnapshotOptions,
+    work: (sql: Sql, commit: number) => Promise<T>,
+  ): Promise<T> {
+    // Before the manifest is read, so that no file that it lists goes.
+    const release = this.#replaced.hold();
+    try {
+      return await this.#runHolding({ timeoutMs, reads }, work);
+    } finally {
+      release();
+    }
+  }
+
+  async #runHolding<T>(
     { timeoutMs, reads }: SnapshotOptions,
     work: (sql: Sql, commit: number) => Promise<T>,
   ): Promise<T> {

@@ -49,6 +49,8 @@ export interface EngineStatus {
     readonly rows: number;
     readonly bytes: number;
   }[];
+  /** Rows that retention removed from each zone. */
+  readonly removed: readonly { readonly zone: string; readonly rows: number }[];
   /** Over the commits of the last 10 seconds. */
   readonly recordsPerSecond: number;
   /** Tables that are looked up, and the copies that answer. */
@@ -61,7 +63,7 @@ export interface EngineStatus {
 export async function readStatus(
   sql: Sql,
   program: Program,
-): Promise<Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake">> {
+): Promise<Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake" | "removed">> {
   const { commit, at } = await sql.row<{ commit: number; at: string | null }>(
     `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit", strftime(max(committed_at), '%Y-%m-%dT%H:%M:%S.%gZ') AS at
      FROM db.weir.commits`,
@@ -77,6 +79,9 @@ export async function readStatus(
   );
   const tables = [];
   const aside = await storedAside(sql);
+  const partial = await sql.rows<{ name: string; since: string }>(
+    "SELECT name, since FROM db.weir.partial_tables",
+  );
   for (const { name, kind, concerns } of program.tables) {
     const { rows } = await sql.row<{ rows: number }>(
       `SELECT count(*)::DOUBLE AS "rows" FROM db.main.${ident(name)}`,
@@ -85,9 +90,23 @@ export async function readStatus(
     const reason = aside.get(name);
     const isBehind =
       reason === undefined ? [] : [`It is set aside and not brought up to date. ${reason.split("\n")[0]}`];
-    tables.push({ name, kind, rows, concerns: [...isBehind, ...found.map(({ concern }) => concern)] });
+    const since = partial
+      .filter((one) => one.name === name)
+      .map(
+        (one) =>
+          `It was built when records up to ${one.since} had been removed, and lacks what came of those.`,
+      );
+    tables.push({
+      name,
+      kind,
+      rows,
+      concerns: [...isBehind, ...since, ...found.map(({ concern }) => concern)],
+    });
   }
-  return { commit, committedAt: at, counts, tables, lake };
+  const removed = await sql.rows<{ zone: string; rows: number }>(
+    `SELECT zone, sum("rows")::DOUBLE AS "rows" FROM db.weir.removed GROUP BY zone ORDER BY zone`,
+  );
+  return { commit, committedAt: at, counts, tables, lake, removed };
 }
 
 const spanMs = 10_000;

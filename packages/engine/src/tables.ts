@@ -7,6 +7,8 @@ import { beginChanges, endChanges } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
 import type { Lake } from "./lake.ts";
+import { historyRemoved } from "./removed-history.ts";
+import type { RemovedHistory } from "./removed-history.ts";
 import { contractsOf, forgetChanges, mergeTable, showFresh } from "./merge.ts";
 
 /** Files of the clean zone that a table is built from at a time. */
@@ -24,19 +26,29 @@ export interface PreparedTables {
  * Brings the stored tables in line with the program, in one transaction: a table that is new or defined otherwise
  * than before is built from the clean zone, and so is one that was set aside; one that is gone is dropped. A table whose
  * SQL fails is set aside: it stays as it was, or empty if it was not.
+ *
+ * No table loses rows: where retention has removed records that a stored one was built from, it is not built anew (see
+ * removed-history.ts). One that was set aside stays so. One that is new begins where the clean zone does, and `partial_tables` says so.
+ *
+ * @throws WeirError `history_removed`
  */
-export async function prepareTables(sql: Sql, lake: Lake, program: Program): Promise<PreparedTables> {
+export async function prepareTables(
+  sql: Sql,
+  lake: Lake,
+  program: Program,
+  history: RemovedHistory,
+): Promise<PreparedTables> {
   await sql.run(
     `SET VARIABLE weir_newest_us = (SELECT coalesce(max(newest_received_us), 0)::BIGINT FROM db.weir.commits);
      SET VARIABLE weir_commit = (SELECT coalesce(max("commit"), 0)::UBIGINT FROM db.weir.commits)`,
   );
-  const aside = new Map<string, string>();
+  const aside = await beyondRepair(sql, program, history);
   for (;;) {
-    const work = await workOf(sql, program, aside);
+    const work = await workOf(sql, program, history, aside);
     if (work === undefined) return { built: [], aside };
     await sql.run("BEGIN");
     try {
-      await doWork(sql, lake, program, work, aside);
+      await doWork(sql, { lake, program, history }, work, aside);
       await sql.run("COMMIT");
       failpoint("engine.open.tables_committed");
       return { built: work.missing.map(({ name }) => name).filter((name) => !aside.has(name)), aside };
@@ -48,6 +60,29 @@ export async function prepareTables(sql: Sql, lake: Lake, program: Program): Pro
   }
 }
 
+/** Tables that are behind and cannot be built anew, as records that they were built from are gone; with their readers. */
+async function beyondRepair(
+  sql: Sql,
+  program: Program,
+  history: RemovedHistory,
+): Promise<Map<string, string>> {
+  const rows = await sql.rows<{ name: string; hash: string; reason: string }>(
+    "SELECT t.name, t.hash, a.reason FROM db.weir.aside a JOIN db.weir.tables t USING (name)",
+  );
+  const found = new Map<string, string>();
+  for (const table of program.tables) {
+    const behind = rows.find(({ name, hash }) => name === table.name && hash === table.hash);
+    if (behind === undefined || !history.wouldLose(table)) continue;
+    const [reason = ""] = behind.reason.split(cannotBeBuilt);
+    const failed = { table: table.name, message: `${reason}${cannotBeBuilt}` };
+    for (const [name, why] of withReaders(program, failed)) found.set(name, why);
+  }
+  return found;
+}
+
+const cannotBeBuilt =
+  " It cannot be built anew, as retention has removed records that it was built from: list it in retention.rebuildFromKept to have what comes of those that are left.";
+
 /** What has to be dropped, with its state tables, and what has to be built. */
 interface Work {
   readonly stale: readonly { readonly name: string; readonly state: readonly string[] }[];
@@ -55,7 +90,12 @@ interface Work {
 }
 
 /** @param aside tables that could not be built: as they are, if they are of the program, they stay */
-async function workOf(sql: Sql, program: Program, aside: Aside): Promise<Work | undefined> {
+async function workOf(
+  sql: Sql,
+  program: Program,
+  history: RemovedHistory,
+  aside: Aside,
+): Promise<Work | undefined> {
   const stored = await sql.rows<{ name: string; hash: string; state: string[] }>(
     "SELECT name, hash, state_tables AS state FROM db.weir.tables",
   );
@@ -67,26 +107,37 @@ async function workOf(sql: Sql, program: Program, aside: Aside): Promise<Work | 
   const missing = program.tables.filter(
     ({ name, hash }) => current.get(name)?.hash !== hash || isBehind(name),
   );
+  const losing = missing.find((table) => current.has(table.name) && history.wouldLose(table));
+  if (losing !== undefined) throw historyRemoved(losing, history.lostBy(losing), history.edgeOf(losing));
   const isNothing = stale.length === 0 && missing.length === 0 && before.size === 0;
   return isNothing ? undefined : { stale, missing };
 }
 
+interface TablesContext {
+  readonly lake: Lake;
+  readonly program: Program;
+  readonly history: RemovedHistory;
+}
+
 async function doWork(
   sql: Sql,
-  lake: Lake,
-  program: Program,
+  { lake, program, history }: TablesContext,
   { stale, missing }: Work,
   aside: Aside,
 ): Promise<void> {
   for (const table of stale) {
     for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
-    await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)}`);
+    await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)};
+      DELETE FROM db.weir.partial_tables WHERE name = ${text(table.name)}`);
     await endChanges(sql, table.name);
     failpoint("engine.open.table_dropped");
   }
   for (const table of missing) {
     await createTable(sql, table);
     if (!aside.has(table.name)) await buildTable(sql, lake, program, table);
+    const since = history.edgeOf(table);
+    if (since !== undefined)
+      await sql.run(`INSERT INTO db.weir.partial_tables VALUES (${text(table.name)}, ${text(since)})`);
     await beginChanges(sql, table);
     failpoint("engine.open.table_built");
   }

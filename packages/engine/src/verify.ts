@@ -5,6 +5,7 @@ import type { Aside } from "./aside.ts";
 import type { Database, Sql } from "./database.ts";
 import { cleanHistory } from "./history.ts";
 import type { Lake } from "./lake.ts";
+import type { ReplacedFiles } from "./replaced-files.ts";
 
 export interface Check {
   readonly name: string;
@@ -24,7 +25,12 @@ export interface VerifyReport {
  * Checks the invariants that a running system can be asked about, on the state of one commit: conservation, unique
  * ids, that every file of the manifest holds the bytes and rows that were written, and that zones add up.
  */
-export async function verifyState(database: Database, lake: Lake, program: Program): Promise<VerifyReport> {
+export async function verifyState(
+  database: Database,
+  { lake, replaced }: { readonly lake: Lake; readonly replaced: ReplacedFiles },
+  program: Program,
+): Promise<VerifyReport> {
+  const release = replaced.hold();
   const sql = await database.connect();
   try {
     await sql.run("BEGIN TRANSACTION READ ONLY");
@@ -50,6 +56,7 @@ export async function verifyState(database: Database, lake: Lake, program: Progr
   } finally {
     await sql.run("ROLLBACK").catch(() => undefined);
     sql.close();
+    release();
   }
 }
 
@@ -123,7 +130,8 @@ async function filesIntact(sql: Sql, lake: Lake): Promise<Check> {
 /** Rows of each zone against what conservation says they are. */
 async function zonesAddUp(sql: Sql): Promise<Check[]> {
   const rows = await sql.rows<{ zone: string; rows: number }>(
-    `SELECT zone, sum("rows")::DOUBLE AS "rows" FROM db.weir.files GROUP BY zone`,
+    `SELECT zone, sum("rows")::DOUBLE AS "rows" FROM (
+       SELECT zone, "rows" FROM db.weir.files UNION ALL SELECT 'removed ' || zone, "rows" FROM db.weir.removed) GROUP BY zone`,
   );
   const of = (zone: string): number => rows.find((row) => row.zone === zone)?.rows ?? 0;
   const { received, loaded, quarantined, superseded } = await sql.row<Record<string, number>>(
@@ -131,11 +139,11 @@ async function zonesAddUp(sql: Sql): Promise<Check[]> {
        coalesce(sum(quarantined), 0)::DOUBLE AS quarantined,
        (SELECT count(*)::DOUBLE FROM db.weir.superseded) AS superseded FROM db.weir.counts`,
   );
-  const check = (name: string, found: number, wanted: number | undefined): Check => ({
-    name,
-    ok: found === wanted,
-    detail: `${found} rows, ${wanted} expected`,
-  });
+  const check = (name: string, found: number, wanted = 0): Check => {
+    const removed = of(`removed ${name.split(" ")[0]}`);
+    const told = removed === 0 ? "" : ` and ${removed} removed by retention`;
+    return { name, ok: found + removed === wanted, detail: `${found} rows${told}, ${wanted} expected` };
+  };
   return [
     check("raw zone", of("raw"), received),
     check("clean zone", of("clean") - (superseded ?? 0), loaded),
@@ -148,7 +156,8 @@ async function uniqueIds(sql: Sql, lake: Lake, program: Program, name: string): 
   if (contract === undefined) throw new Error(`unreachable: no contract ${name}`);
   const { rows, ids, loaded } = await sql.row<{ rows: number; ids: number; loaded: number }>(
     `SELECT count(*)::DOUBLE AS "rows", count(DISTINCT ${ident(contract.contract.id)})::DOUBLE AS ids,
-       (SELECT coalesce(sum(loaded), 0)::DOUBLE FROM db.weir.counts WHERE contract = ${text(name)}) AS loaded
+       (SELECT coalesce(sum(loaded), 0)::DOUBLE FROM db.weir.counts WHERE contract = ${text(name)})
+         - (SELECT coalesce(sum("rows"), 0)::DOUBLE FROM db.weir.removed WHERE zone = 'clean' AND contract = ${text(name)}) AS loaded
      FROM (${await cleanHistory(sql, lake, contract)})`,
   );
   const ok = rows === ids && rows === loaded;

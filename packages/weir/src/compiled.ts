@@ -5,6 +5,7 @@ import { checkSources } from "./connectors.ts";
 import { shownPath } from "./load-error.ts";
 import { loadProject } from "./load.ts";
 import type { LoadedProject } from "./load.ts";
+import type { Project } from "./project.ts";
 import { isWeirError } from "./processes/messages.ts";
 
 export interface CompiledProject extends LoadedProject {
@@ -22,6 +23,7 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
   try {
     checkSources(loaded.project);
     const program = compileProject(loaded.project);
+    await checkRetention(loaded.project, program);
     await checkSql(program);
     return { ...loaded, program };
   } catch (error) {
@@ -32,6 +34,16 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
       cause: error,
     });
   }
+}
+
+/** Lengths that do not fit together. Most projects state none. */
+async function checkRetention({ engine, retention }: Project, { contracts, tables }: Program): Promise<void> {
+  if (retention === undefined) return;
+  const { resolveSettings } = await import("@weir/engine");
+  resolveSettings(engine, retention, {
+    contracts: contracts.map(({ contract }) => contract.name),
+    tables: tables.map(({ name }) => name),
+  });
 }
 
 /** What only a database can check. Most projects have none of it, and loading the database takes as long as all the rest. */

@@ -46,7 +46,7 @@ export {
   sessions,
   sum,
 } from "@weir/compile";
-export type { EngineSettings } from "@weir/engine";
+export type { EngineSettings, KeepFor, Retention } from "@weir/engine";
 export type {
   DeriveSpec,
   EnrichSpec,

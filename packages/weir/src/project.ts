@@ -1,7 +1,7 @@
 import { WeirError } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import type { ProjectSpec, SourceContracts } from "@weir/compile";
-import type { EngineSettings } from "@weir/engine";
+import type { EngineSettings, Retention } from "@weir/engine";
 
 /**
  * Registered, so that a project made by one copy of Weir is known to another: the `weir` command on the PATH may not be
@@ -21,11 +21,14 @@ export interface ProjectOptions extends Omit<ProjectSpec, "sources" | "tables"> 
   readonly tables?: ProjectSpec["tables"];
   /** Bounds and times of the engine; every one has a default. */
   readonly engine?: EngineSettings;
+  /** How long each zone keeps what it has. */
+  readonly retention?: Retention;
 }
 
 /** What a project file exports; made by `defineProject` only. */
 export interface Project extends ProjectSpec {
   readonly engine?: EngineSettings;
+  readonly retention?: Retention;
   readonly [projectBrand]: 1;
 }
 

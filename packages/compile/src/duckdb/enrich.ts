@@ -50,6 +50,7 @@ FROM (${model.current}) _p LIMIT 0`,
     events: eventsStatement(model),
     merge: mergeStatements(model),
     changed: changedStatement(name, [ident(id)], state),
+    reachMs: 0,
     retract: [
       {
         name: `affected records of ${name}`,

@@ -153,7 +153,7 @@ WHERE ${on}`,
 function retraction(
   rollup: Rollup,
   stateTables: readonly string[],
-): Pick<TableParts, "retract" | "retractsWith" | "affectedEvents"> {
+): Pick<TableParts, "retract" | "reachMs" | "retractsWith" | "affectedEvents"> {
   const { model, keys, group, window, windowMs } = rollup;
   const affected = affectedTable(model.name);
   const identities = identitiesOf(model);
@@ -173,6 +173,8 @@ function retraction(
     ...(windowMs === undefined ? [] : [`a.window_start = ${windowSql(windowMs, "e._t")}`]),
   ].join(" AND ")})`;
   return {
+    // Of a person all records are computed anew.
+    ...(windowMs === undefined || persons.length > 0 ? {} : { reachMs: windowMs }),
     retractsWith: identities,
     retract: [
       {

@@ -46,6 +46,9 @@ const idsAtOnce = 1_000;
 /** Entries sorted or written between two looks. */
 const entriesAtOnce = 8_192;
 
+/** Whether a loaded record keeps its place whatever comes, by its event time in microseconds. */
+export type KeepsPlace = (timeUs: bigint) => boolean;
+
 /** Runs are merged when this many are of one size class; a class is this many times the one below. */
 const fanIn = 8;
 
@@ -85,8 +88,10 @@ export class IdIndex {
    * Judges a batch and takes its ids in. Must be followed by the commit of the batch: if that fails, this index is
    * ahead of the state and has to be built anew. Gives way to other work about every millisecond; nothing else may touch
    * the index meanwhile.
+   *
+   * @param keepsPlace of which loaded records none takes the place
    */
-  async take(ids: BatchIds): Promise<Verdict> {
+  async take(ids: BatchIds, keepsPlace: KeepsPlace = () => false): Promise<Verdict> {
     this.#batch++;
     const duplicates: number[] = [];
     const superseded = new Map<number, Superseded>();
@@ -99,11 +104,11 @@ export class IdIndex {
       const row = ids.row[i] as number;
       const entry = this.#recent.find(h0, h1, h2, h3);
       if (entry >= 0) {
-        this.#meet(entry, ids, i, row, duplicates, superseded);
+        this.#meet(entry, ids, i, row, duplicates, superseded, keepsPlace);
         continue;
       }
       const known = this.#findInRuns(h0, h1, h2, h3);
-      if (known !== undefined && !isLess(ids, i, known)) {
+      if (known !== undefined && (!isLess(ids, i, known) || keepsPlace(known.time))) {
         duplicates.push(row);
         continue;
       }
@@ -122,13 +127,14 @@ export class IdIndex {
     row: number,
     duplicates: number[],
     superseded: Map<number, Superseded>,
+    keepsPlace: KeepsPlace,
   ): void {
     const known = { time: this.#recent.timeOf(entry), content: this.#recent.contentOf(entry) };
-    if (!isLess(ids, i, known)) {
+    const rival = this.#recent.rowIn(entry, this.#batch);
+    if (!isLess(ids, i, known) || (rival < 0 && keepsPlace(known.time))) {
       duplicates.push(row);
       return;
     }
-    const rival = this.#recent.rowIn(entry, this.#batch);
     if (rival >= 0) {
       // The rival is of this batch and not loaded yet: it just becomes the duplicate. If it took the place of a
       // loaded record, this one does now.
