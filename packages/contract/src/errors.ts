@@ -421,6 +421,20 @@ export const errorCodes = {
     meaning: "As many readers follow changes as the engine serves at a time.",
     remedy: "Close some, or let one reader pass the changes on.",
   },
+  task_running: {
+    status: 409,
+    meaning: "A task that does what was asked for has not ended yet.",
+    remedy: "Wait for it, or end it first: weir tasks, weir task cancel ID.",
+  },
+  task_ended: {
+    status: 409,
+    meaning: "The task has ended, so that nothing of it can be changed.",
+    remedy: "weir task show ID tells how it ended.",
+  },
+  task_unknown: {
+    meaning: "The state has a task of a kind that this version of Weir does not know.",
+    remedy: "Run the version of Weir that it was asked of, or ask for it again.",
+  },
 
   ...captureErrorCodes,
   ...governErrorCodes,

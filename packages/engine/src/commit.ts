@@ -15,7 +15,7 @@ import type { RemovedHistory } from "./removed-history.ts";
 import { retractSuperseded } from "./retract.ts";
 import type { SupersededRecord, TakenBack } from "./retract.ts";
 import { batchFile } from "./stage.ts";
-import type { StagedBatch } from "./stage.ts";
+import type { OutcomeCount, StagedBatch } from "./stage.ts";
 import { WeirError } from "@weir/contract";
 
 /**
@@ -43,16 +43,6 @@ export interface Committed {
   /** Tables that this batch set aside; see aside.ts. */
   readonly setAside: readonly string[];
   readonly timings: Readonly<Record<string, number>>;
-}
-
-export interface OutcomeCount {
-  readonly source: string;
-  readonly contract: string;
-  received: number;
-  loaded: number;
-  duplicate: number;
-  quarantined: number;
-  suppressed: number;
 }
 
 export async function commitBatch(sql: Sql, context: CommitContext, staged: StagedBatch): Promise<Committed> {
@@ -88,8 +78,11 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   // What was taken back may have been in any table.
   const touched = superseded.length > 0 ? context.program.tables : merged;
   const tables = touched.map(({ name }) => name);
-  return { commit, records: staged.records, counts, tables, setAside: [...setAside.keys()], timings };
+  return { commit, records: newRecords(staged), counts, tables, setAside: [...setAside.keys()], timings };
 }
+
+/** Records of a batch that were not received before. */
+const newRecords = ({ records, again }: StagedBatch): number => records - (again?.records ?? 0);
 
 /** A batch up to where the transaction begins. */
 interface CleanBatch {
@@ -141,6 +134,7 @@ async function writeState(
   failpoint("engine.commit.retracted");
   const counts = await timed("counts", () => countOutcomes(sql, staged, takenBack, clean));
   await writeSystemTables(sql, staged, files, counts);
+  await staged.again?.alongside(sql, counts);
   await storeAside(sql, setAside);
   failpoint("engine.commit.before_commit");
   return { merged, counts };
@@ -312,8 +306,13 @@ async function countOutcomes(
   }
   const sealed = staged.plan.segments.reduce((sum, segment) => sum + segment.records, 0);
   const received = [...counts.values()].reduce((sum, count) => sum + count.received, 0);
-  if (sealed !== received)
-    throw conservationBroken(`the segments hold ${sealed} records, ${received} were counted`);
+  const before = staged.again?.records ?? 0;
+  if (sealed + before !== received)
+    throw conservationBroken(`the segments hold ${sealed + before} records, ${received} were counted`);
+  for (const { source, contract, ...counted } of staged.again?.counts ?? []) {
+    const count = at(source, contract);
+    for (const [name, n] of Object.entries(counted)) count[name as keyof typeof counted] += n;
+  }
   for (const { source, contract, records } of takenBack) {
     const count = at(source, contract);
     count.loaded -= records;
@@ -342,18 +341,25 @@ async function writeSystemTables(
     ({ source, writer, last }) => `(${text(source)}, ${text(writer)}, ${last})`,
   );
   const manifest = files.filter((file) => file.rows > 0).map((file) => manifestValues(file, commit));
-  await sql.run(`
+  if (values.length > 0) {
+    await sql.run(`
     MERGE INTO db.weir.counts t USING ${list} ON t.source = s.source AND t.contract = s.contract
       WHEN MATCHED THEN UPDATE SET received = t.received + s.received, loaded = t.loaded + s.loaded,
         duplicate = t.duplicate + s.duplicate, quarantined = t.quarantined + s.quarantined, suppressed = t.suppressed + s.suppressed
       WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.contract, s.received, s.loaded, s.duplicate, s.quarantined, s.suppressed);
-    INSERT INTO db.weir.commit_counts SELECT ${commit}, * FROM ${list};
-    MERGE INTO db.weir.offsets t USING (VALUES ${offsets.join(", ")}) s(source, writer, number)
+    INSERT INTO db.weir.commit_counts SELECT ${commit}, * FROM ${list}`);
+  }
+  if (offsets.length > 0) {
+    await sql.run(`MERGE INTO db.weir.offsets t USING (VALUES ${offsets.join(", ")}) s(source, writer, number)
       ON t.source = s.source AND t.writer = s.writer
       WHEN MATCHED THEN UPDATE SET number = s.number
-      WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.writer, s.number);
+      WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.writer, s.number)`);
+  }
+  const replaced = (staged.again?.replaces ?? []).map(text).join(", ");
+  if (replaced !== "") await sql.run(`DELETE FROM db.weir.files WHERE path IN (${replaced})`);
+  await sql.run(`
     ${manifest.length > 0 ? `INSERT INTO db.weir.files VALUES ${manifest.join(", ")};` : ""}
     DELETE FROM db.weir.plans WHERE batch = ${commit};
     INSERT INTO db.weir.commits VALUES (${commit}, make_timestamp(${Date.now() * 1000}), ${plan.segments.length},
-      ${staged.records}, ${staged.newestReceivedUs})`);
+      ${newRecords(staged)}, ${staged.newestReceivedUs})`);
 }

@@ -77,11 +77,19 @@ export class Compaction {
   readonly #lake: Lake;
   readonly #quietMs: number;
   readonly #replaced: ReplacedFiles;
+  /** How many asked that files of a zone be left as they are, by zone. */
+  readonly #kept = new Map<string, number>();
 
   constructor(lake: Lake, replaced: ReplacedFiles, quietMs: number) {
     this.#lake = lake;
     this.#quietMs = quietMs;
     this.#replaced = replaced;
+  }
+
+  /** Merges no files of the zone until what it gives is called. */
+  keep(zone: string): () => void {
+    this.#kept.set(zone, (this.#kept.get(zone) ?? 0) + 1);
+    return () => void this.#kept.set(zone, (this.#kept.get(zone) ?? 1) - 1);
   }
 
   /**
@@ -96,6 +104,7 @@ export class Compaction {
     );
     const directories = new Map<string, SmallFile[]>();
     for (const file of small) {
+      if ((this.#kept.get(file.zone) ?? 0) > 0) continue;
       const directory = dirname(file.path);
       const files = directories.get(directory);
       if (files === undefined) directories.set(directory, [file]);

@@ -22,6 +22,7 @@ import type { Defect } from "./crash-defects.fixture.ts";
 import type { EngineTask } from "./crash-engine.fixture.ts";
 import { Engine } from "./engine.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
+import type { QuarantineRequest } from "./tasks/tasks.ts";
 
 /** Bounds so low that every kind of upkeep comes up within seconds. */
 export const crashSettings: EngineSettings = {
@@ -33,7 +34,11 @@ export const crashSettings: EngineSettings = {
   logRetentionBytes: 40_000,
   memoryLimit: "512MB",
 };
-export const crashInternals: Partial<ResolvedSettings> = { recentIds: 50, upkeepEveryMs: 50 };
+export const crashInternals: Partial<ResolvedSettings> = {
+  recentIds: 50,
+  upkeepEveryMs: 50,
+  taskChunkRows: 60,
+};
 
 const source = new URL("crash-engine.fixture.ts", import.meta.url);
 /** Of the log of one writer; past it, it waits for the engine. */
@@ -48,6 +53,8 @@ export interface EngineRun {
   readonly defect?: Defect;
   readonly settings?: EngineSettings;
   readonly internals?: Partial<ResolvedSettings>;
+  /** A task to ask for. */
+  readonly ask?: QuarantineRequest;
   readonly env?: Readonly<Record<string, string>>;
   readonly preload?: readonly URL[];
 }
@@ -146,6 +153,7 @@ export class EngineCampaign {
     defect,
     settings,
     internals,
+    ask,
     env = this.environment.env,
     preload = this.environment.preload ?? [],
   }: EngineRun = {}): Promise<TestChild> {
@@ -155,6 +163,7 @@ export class EngineCampaign {
       settings: { ...crashSettings, ...settings },
       internals: { ...crashInternals, ...internals },
       ...(defect === undefined ? {} : { defect }),
+      ...(ask === undefined ? {} : { ask }),
     };
     return TestChild.start(await bundled(source), {
       args: [JSON.stringify(task)],
@@ -218,6 +227,7 @@ export class EngineCampaign {
     );
     try {
       await engine.drain({ timeoutMs: 120_000 });
+      while ((await engine.status()).tasks.length > 0) await delay(20);
       const { checks } = await engine.verify();
       const failed = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `verify, ${name}: ${detail}`);
       return [...failed, ...this.ledger.problems(await observe(engine))];

@@ -10,6 +10,7 @@ import type { Variant } from "@weir/testkit";
 import { plant } from "./crash-defects.fixture.ts";
 import type { Defect } from "./crash-defects.fixture.ts";
 import { Engine } from "./engine.ts";
+import type { QuarantineRequest } from "./tasks/tasks.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 
 export interface EngineTask {
@@ -18,6 +19,8 @@ export interface EngineTask {
   readonly settings?: EngineSettings;
   readonly internals?: Partial<ResolvedSettings>;
   readonly defect?: Defect;
+  /** Asked for once it is open, unless a task that does the same has not ended. */
+  readonly ask?: QuarantineRequest;
 }
 
 const task = JSON.parse(process.argv[2] ?? "") as EngineTask;
@@ -51,6 +54,12 @@ try {
   say("open");
   void engine.failed.then(fail);
   engine.start();
+  if (task.ask !== undefined) {
+    const asked = engine.tasks.quarantine(task.ask, "test");
+    asked.catch((error: unknown) => {
+      if ((error as { code?: string }).code !== "task_running") fail(error);
+    });
+  }
   createInterface({ input: process.stdin })
     .on("line", (line) => {
       if (line === "stop") void engine.stop().then(() => process.exit(0), fail);

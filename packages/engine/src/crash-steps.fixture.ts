@@ -51,10 +51,10 @@ const ways: Readonly<Record<string, Way>> = {
   "engine.lake.file_removed": { retention: true },
 };
 
-/** Steps of the first start only, and all others. */
+/** Steps of the first start only, and all others but those of tasks, which somebody has to ask for. */
 export const firstSteps: readonly string[] = engineFailpoints.filter((step) => ways[step]?.fresh === true);
 export const steps: readonly string[] = [...engineFailpoints, ...removalSteps].filter(
-  (step) => !firstSteps.includes(step) && ways[step]?.retention !== true,
+  (step) => !firstSteps.includes(step) && ways[step]?.retention !== true && !step.startsWith("engine.task."),
 );
 /** Steps of retention. */
 export const retentionSteps: readonly string[] = engineFailpoints.filter(

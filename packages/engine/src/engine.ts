@@ -3,6 +3,7 @@ import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
+import { behind } from "./behind.ts";
 import { checkProgram } from "./check-program.ts";
 import type { ChangePosition } from "./changes/position.ts";
 import { forgetGone, prepareChanges } from "./changes/gone.ts";
@@ -37,6 +38,9 @@ import type { StagedBatch } from "./stage.ts";
 import { Throughput, readStatus } from "./status.ts";
 import type { EngineStatus } from "./status.ts";
 import { prepareTables } from "./tables.ts";
+import { AskedCommits } from "./tasks/asked-commits.ts";
+import type { TaskHost } from "./tasks/runner.ts";
+import { Tasks } from "./tasks/tasks.ts";
 import { traceRecord } from "./trace.ts";
 import type { Traced } from "./trace.ts";
 import { verifyState } from "./verify.ts";
@@ -68,6 +72,10 @@ const settingsOf = ({
     contracts: contracts.map(({ contract }) => contract.name),
     tables: tables.map(({ name }) => name),
   });
+
+/** What a connection needs to stage batches. */
+const prepareStaging = (sql: Sql, salt: string): Promise<void> =>
+  sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
 
 const idleMs = 25;
 const forgetEveryMs = 3_600_000;
@@ -106,9 +114,14 @@ export class Engine {
   readonly #queries: Queries;
   readonly #serving: Serving;
   readonly #changesKeptMs: number;
+  readonly #salt: string;
   readonly #failed: Promise<WeirError>;
   #fail: (error: WeirError) => void = () => undefined;
   readonly quarantine: Quarantine;
+  /** What operators asked for that takes longer than a request. */
+  readonly tasks: Tasks;
+  /** Commits that tasks ask for. */
+  readonly #asked = new AskedCommits();
   /** The number of the last commit, and how to wait for the next. */
   readonly commits: Commits;
   #loop: Promise<void> | undefined;
@@ -140,6 +153,9 @@ export class Engine {
     commits: Commits;
     serving: Serving;
     changesKeptMs: number;
+    salt: string;
+    taskSql: Sql;
+    taskChunkRows: number;
   }) {
     this.#options = parts.options;
     this.#upkeepEveryMs = parts.upkeepEveryMs;
@@ -158,8 +174,10 @@ export class Engine {
     this.#queries = new Queries(parts.snapshots);
     this.#serving = parts.serving;
     this.#changesKeptMs = parts.changesKeptMs;
+    this.#salt = parts.salt;
     this.commits = parts.commits;
     this.quarantine = new Quarantine(this.#queries);
+    this.tasks = new Tasks(this.#taskHost(), parts.taskSql, parts.taskChunkRows, () => this.start());
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -194,9 +212,7 @@ export class Engine {
       for (let i = 0; i < settings.lanes; i++) lanes.push(await database.connect());
       const { salt } = await prepareSchema(commitSql);
       await checkColumns(commitSql, options.program.contracts);
-      for (const sql of [commitSql, ...lanes]) {
-        await sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
-      }
+      for (const sql of [commitSql, ...lanes]) await prepareStaging(sql, salt);
       // In both catalogs: batches run in one, what users query in the other.
       for (const schema of ["db.main", "memory.main"]) {
         await commitSql.run(`SET search_path = '${schema}'`);
@@ -249,6 +265,9 @@ export class Engine {
         commits,
         serving,
         changesKeptMs: settings.changesKeptMs,
+        salt,
+        taskSql: await database.connect(),
+        taskChunkRows: settings.taskChunkRows,
       });
     } catch (error) {
       database.abandon();
@@ -264,6 +283,7 @@ export class Engine {
   /** Starts consuming the log. */
   start(): void {
     this.#serving.start();
+    this.tasks.start();
     this.#loop ??= this.#run().catch((error: unknown) => {
       this.#fail(engineError(error));
     });
@@ -271,6 +291,8 @@ export class Engine {
 
   /** Finishes the batch in work and closes everything. */
   async stop(): Promise<void> {
+    // Tasks first: what they are committing commits yet.
+    await this.tasks.stop();
     this.#stopping = true;
     await this.#loop;
     await this.#writing.catch(() => undefined);
@@ -289,6 +311,7 @@ export class Engine {
     const context = { program, store, lake: this.#lake };
     while (!this.#stopping) {
       if (this.#broken !== undefined) throw this.#broken;
+      if (this.#asked.any && !this.#planner.hasUnfinished) await this.#commitAsked();
       const plan =
         this.#lanes.length === 0 ? undefined : await this.#planner.next(Date.now(), this.#hurry > 0);
       await this.#upkeep();
@@ -312,7 +335,31 @@ export class Engine {
     await this.#writing;
   }
 
-  async #commit(staged: StagedBatch): Promise<void> {
+  /** Commits what a task asked for, after all batches that are planned. */
+  async #commitAsked(): Promise<void> {
+    await this.#writing;
+    await this.#exclusive(() =>
+      this.#planner.own((batch) => this.#asked.next(batch, (staged) => this.#commit(staged))),
+    );
+  }
+
+  #taskHost(): TaskHost {
+    return {
+      program: this.#options.program,
+      lake: this.#lake,
+      connect: async () => {
+        const sql = await this.#database.connect();
+        await prepareStaging(sql, this.#salt);
+        return sql;
+      },
+      exclusive: (step) => this.#exclusive(step),
+      commit: (stage) => this.#asked.ask(stage, this.#failed),
+      keepFiles: (zone) => this.#lakeUpkeep.keep(zone),
+      retire: (paths) => this.#replaced.add(paths, Date.now()),
+    };
+  }
+
+  async #commit(staged: StagedBatch): Promise<Committed> {
     const context = {
       program: this.#options.program,
       lake: this.#lake,
@@ -329,6 +376,7 @@ export class Engine {
     for (const table of committed.setAside)
       this.#options.onEvent?.({ kind: "table_set_aside", table, reason: this.#aside.get(table) ?? "" });
     await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
+    return committed;
   }
 
   async #upkeep(): Promise<void> {
@@ -366,8 +414,8 @@ export class Engine {
     this.#hurry++;
     try {
       for (;;) {
-        const { commit, behind } = await this.#behind(heads);
-        if (!behind) {
+        const { commit, behind: lacks } = await behind(this.#database, heads);
+        if (!lacks) {
           // Whoever drained and then looks a row up must not miss what was drained.
           await this.#serving.reached(commit);
           return { commit };
@@ -380,26 +428,6 @@ export class Engine {
       }
     } finally {
       this.#hurry--;
-    }
-  }
-
-  async #behind(heads: Awaited<ReturnType<LogStore["heads"]>>): Promise<{ commit: number; behind: boolean }> {
-    const sql = await this.#database.connect();
-    try {
-      const offsets = await sql.rows<{ source: string; writer: string; number: number }>(
-        "SELECT source, writer, number::DOUBLE AS number FROM db.weir.offsets",
-      );
-      const { commit } = await sql.row<{ commit: number }>(
-        `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
-      );
-      const reached = new Map(offsets.map(({ source, writer, number }) => [`${source}/${writer}`, number]));
-      const behind = heads.some(({ source, writer, sealed, open }) => {
-        const offset = reached.get(`${source}/${writer}`) ?? 0;
-        return offset < Math.max(sealed, open ?? 0);
-      });
-      return { commit, behind };
-    } finally {
-      sql.close();
     }
   }
 
@@ -418,6 +446,7 @@ export class Engine {
         recordsPerSecond: this.#throughput.perSecond(Date.now()),
         timings: this.#throughput.timings,
         lookups: this.#serving.status,
+        tasks: (await this.tasks.list()).filter(({ endedAt }) => endedAt === null),
       };
     } finally {
       sql.close();

@@ -48,6 +48,14 @@ export const engineFailpoints = [
   "engine.compact.before_commit",
   "engine.compact.committed",
   "engine.lake.file_removed",
+  "engine.task.added",
+  "engine.task.cancelled",
+  "engine.task.split_written",
+  "engine.task.split_recorded",
+  "engine.task.staged",
+  "engine.task.committed",
+  "engine.task.before_end",
+  "engine.task.ended",
 ] as const;
 
 /** Those of an engine whose project has personal fields, or that had: see privacy/. */

@@ -37,6 +37,11 @@ export class LakeUpkeep {
     this.#compaction = new Compaction(parts.lake, parts.replaced, parts.settings.quietMs);
   }
 
+  /** From now on files of the zone are not merged, until what it gives is called. */
+  keep(zone: string): () => void {
+    return this.#compaction.keep(zone);
+  }
+
   /** Removes what no manifest lists: leftovers of a crash. Files of unfinished batches are written again anyway. */
   async sweep(): Promise<void> {
     const rows = await this.#sql.rows<{ path: string }>("SELECT path FROM db.weir.files");

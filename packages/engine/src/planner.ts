@@ -142,6 +142,21 @@ export class Planner {
     return await this.#record(this.#take());
   }
 
+  /** Whether a crash left plans that were not given out yet. */
+  get hasUnfinished(): boolean {
+    return this.#unfinished.length > 0;
+  }
+
+  /**
+   * Gives the next number to a commit that consumes no segments, while no plan waits for its commit. It needs no plan: of one that a
+   * crash interrupts nothing is there, and the number is the next one's.
+   *
+   * @param commit tells whether it committed
+   */
+  async own(commit: (batch: number) => Promise<boolean>): Promise<void> {
+    if (await commit(this.#next)) this.#next++;
+  }
+
   async #look(nowMs: number): Promise<void> {
     if (nowMs - this.#streamsAt >= streamsEveryMs) {
       for (const { source, writer } of await this.#store.streams()) this.#stream(source, writer);

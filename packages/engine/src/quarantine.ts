@@ -31,9 +31,21 @@ export interface QuarantinedRecord {
   readonly text: string | null;
   /** otherwise its bytes. */
   readonly base64: string | null;
+  /** The commit that took it in; null where an older version did. */
+  readonly receivedCommit: number | null;
+  /** How often it was judged: by that commit, and since by tasks. */
+  readonly attempts: number;
+  /** The last task that tried it again. */
+  readonly task: number | null;
 }
 
-const columns = "id, source, received_at, contract, sent, reason, detail, violations, text, base64";
+/** The same with the files of the raw zone that may hold it: mostly one. */
+export interface QuarantinedPath extends QuarantinedRecord {
+  readonly raw: readonly string[];
+}
+
+const columns = `id, source, received_at, contract, sent, reason, detail, violations, text, base64, received_commit::VARCHAR,
+  coalesce(attempts, 1)::VARCHAR, task::VARCHAR`;
 
 /** The records that failed. */
 export class Quarantine {
@@ -61,7 +73,7 @@ export class Quarantine {
   }
 
   /** @throws WeirError `not_found`, `invalid_usage` */
-  async show(id: string): Promise<QuarantinedRecord> {
+  async show(id: string): Promise<QuarantinedPath> {
     refuseNul("id", id);
     const { rows } = await this.#queries.run(`SELECT ${columns} FROM quarantine WHERE id = ${text(id)}`);
     const [row] = rows;
@@ -71,7 +83,12 @@ export class Quarantine {
         remedy: "`weir quarantine list` shows the ids.",
       });
     }
-    return recordOf(row);
+    const record = recordOf(row);
+    const files = await this.#queries.run(
+      `SELECT path FROM weir.files WHERE zone = 'raw' AND name = ${text(record.source)}
+       AND ${text(record.receivedAt)}::TIMESTAMP BETWEEN min_time AND max_time ORDER BY 1`,
+    );
+    return { ...record, raw: files.rows.map(([path]) => asText(path) ?? "") };
   }
 
   /** Number of records by source, contract and reason. */
@@ -97,7 +114,23 @@ function refuseNul(name: string, value: string | undefined): void {
 const asText = (value: JsonValue | undefined): string | null => (typeof value === "string" ? value : null);
 
 function recordOf(row: JsonValue[]): QuarantinedRecord {
-  const [id, source, receivedAt, contract, sent, reason, detail, violations, body, base64] = row.map(asText);
+  const [
+    id,
+    source,
+    receivedAt,
+    contract,
+    sent,
+    reason,
+    detail,
+    violations,
+    body,
+    base64,
+    commit,
+    attempts,
+    task,
+  ] = row.map(asText);
+  const number = (digits: string | null | undefined): number | null =>
+    digits === null || digits === undefined ? null : Number(digits);
   return {
     id: id ?? "",
     source: source ?? "",
@@ -110,5 +143,8 @@ function recordOf(row: JsonValue[]): QuarantinedRecord {
       violations === null || violations === undefined ? null : (JSON.parse(violations) as JsonValue),
     text: body ?? null,
     base64: base64 ?? null,
+    receivedCommit: number(commit),
+    attempts: number(attempts) ?? 1,
+    task: number(task),
   };
 }

@@ -3,6 +3,7 @@ import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import { changesSchema } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
+import { tasksSchema } from "./tasks/ledger.ts";
 
 /** Version of the layout below. A state file of another version is refused, never guessed at. */
 const layout = "1";
@@ -24,6 +25,8 @@ const layout = "1";
  *   clean_edges     up to which event time contracts have lost records of the clean zone (see removed-history.ts)
  *   removed    rows that retention took from each zone
  *   partial_tables  tables that were built after records of theirs had gone
+ *   tasks      what operators asked for, and how far it is (see tasks/ledger.ts)
+ *   discarded  places in the log of records that were taken out of the quarantine for good, and by which task
  *   changes    from where each table can be followed (see changes/gone.ts)
  */
 const statements = [
@@ -46,6 +49,8 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.removed (zone VARCHAR, source VARCHAR, contract VARCHAR, "rows" BIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.partial_tables (name VARCHAR PRIMARY KEY, since VARCHAR)`,
   changesSchema,
+  tasksSchema,
+  `CREATE TABLE IF NOT EXISTS db.weir.discarded (source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER, task UBIGINT)`,
 ];
 
 /** Creates what is missing and gives the file's salt for ids. @throws WeirError `state_version` */

@@ -17,6 +17,8 @@ import type { BatchPlan } from "./planner.ts";
  */
 export interface StagedBatch {
   readonly plan: BatchPlan;
+  /** Of records that were received before; see tasks/quarantine-task.ts. */
+  readonly again?: Again;
   readonly schema: string;
   /** Contracts that have valid rows. */
   readonly contracts: readonly ContractProgram[];
@@ -35,6 +37,28 @@ export interface ReceivedCount extends Record<string, string | number> {
   quarantined: number;
 }
 
+/** What a batch whose records were received before does beside: they are not received again. */
+export interface Again {
+  /** How many of the batch's records were received before. */
+  readonly records: number;
+  /** What their outcomes were counted as, to be added to what the batch counts. */
+  readonly counts: readonly OutcomeCount[];
+  /** Files of the manifest whose place those of the batch take. */
+  readonly replaces: readonly string[];
+  /** Runs in the commit's transaction. */
+  readonly alongside: (sql: Sql, counts: readonly OutcomeCount[]) => Promise<void>;
+}
+
+export interface OutcomeCount {
+  readonly source: string;
+  readonly contract: string;
+  received: number;
+  loaded: number;
+  duplicate: number;
+  quarantined: number;
+  suppressed: number;
+}
+
 /** How conservation names what no contract of the project takes. */
 export const unknownContract = "(unknown)";
 
@@ -45,7 +69,7 @@ export interface StageContext {
 }
 
 /** The connection that stages a batch, with the batch's schema first in its search path. */
-interface Staging {
+export interface Staging {
   readonly sql: Sql;
   readonly schema: string;
 }
@@ -59,16 +83,10 @@ export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPla
     return result;
   };
   const schema = `b${plan.batch}`;
-  await sql.run(`DROP SCHEMA IF EXISTS memory.${schema} CASCADE; CREATE SCHEMA memory.${schema};
-    SET search_path = 'memory.${schema},memory.main'`);
+  await openStaging({ sql, schema });
   await timed("lines", readLines(sql, context, plan));
   failpoint("engine.stage.lines");
-  const contracts = await timed("routes", routeLines({ sql, schema }, context.program));
-  for (const contract of contracts) {
-    await timed("rows", sql.run(contract.rows.sql));
-    await timed("judge", judgeUndecided({ sql, schema }, contract));
-    await timed("ids", sql.run(contract.ids.sql));
-  }
+  const contracts = await judgeLines({ sql, schema }, context.program, timed);
   failpoint("engine.stage.rows");
   const files = await timed("raw", writeRaw(sql, context, plan));
   failpoint("engine.stage.raw");
@@ -85,6 +103,32 @@ export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPla
     newestReceivedUs: Math.max(...plan.segments.map((segment) => segment.lastReceivedUs)),
     timings,
   };
+}
+
+/** An empty schema of the batch's own, first in the search path. */
+export async function openStaging({ sql, schema }: Staging): Promise<void> {
+  await sql.run(`DROP SCHEMA IF EXISTS memory.${schema} CASCADE; CREATE SCHEMA memory.${schema};
+    SET search_path = 'memory.${schema},memory.main'`);
+}
+
+/**
+ * Routes and judges what `segments` and `lines` hold, wherever they came from. Gives the contracts that have lines, and leaves
+ * `rows_<contract>`, `ids_<contract>` and the view `quarantined`.
+ */
+export async function judgeLines(
+  staging: Staging,
+  program: Program,
+  timed: <T>(name: string, work: Promise<T>) => Promise<T> = (_, work) => work,
+): Promise<ContractProgram[]> {
+  const { sql } = staging;
+  const contracts = await timed("routes", routeLines(staging, program));
+  for (const contract of contracts) {
+    await timed("rows", sql.run(contract.rows.sql));
+    await timed("judge", judgeUndecided(staging, contract));
+    await timed("ids", sql.run(contract.ids.sql));
+  }
+  await sql.run(quarantinedView);
+  return contracts;
 }
 
 const columns =
@@ -234,8 +278,7 @@ async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Prom
 }
 
 /** Unreadable lines, lines that no contract takes, and records that their contract rejects, each with its reason. */
-async function writeQuarantine(sql: Sql, lake: Lake, plan: BatchPlan): Promise<LakeFile[]> {
-  await sql.run(`CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR);
+const quarantinedView = `CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR);
     CREATE VIEW quarantined AS
     SELECT l._key, l.seg, l.line, l.received, l.contract AS sent, r.contract,
       CASE WHEN l.error IS NOT NULL THEN split_part(l.error, ':', 1)
@@ -245,16 +288,30 @@ async function writeQuarantine(sql: Sql, lake: Lake, plan: BatchPlan): Promise<L
     FROM lines l
     LEFT JOIN routes r ON l.error IS NULL AND r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
     LEFT JOIN rejects j ON j._key = l._key
-    WHERE l.error IS NOT NULL OR r.reason IS NOT NULL OR j._key IS NOT NULL`);
-  const span = await sql.row<{ n: number; low: string | null; high: string | null; day: string | null }>(
-    `SELECT count(*)::DOUBLE AS n, make_timestamp(min(received))::VARCHAR AS low,
-       make_timestamp(max(received))::VARCHAR AS high, make_timestamp(min(received))::DATE::VARCHAR AS day FROM quarantined`,
-  );
-  if (span.low === null || span.high === null) return [];
-  const query = `SELECT source, writer, number, line, make_timestamp(received) AS received_at, contract, sent, reason,
+    WHERE l.error IS NOT NULL OR r.reason IS NOT NULL OR j._key IS NOT NULL`;
+
+/** What `quarantined` holds, as the quarantine has it but for when and how often it was tried. */
+export const quarantinedRows = `SELECT source, writer, number, line, make_timestamp(received) AS received_at, contract, sent, reason,
       detail, violations, CASE WHEN NOT is_base64 THEN text END AS text, CASE WHEN is_base64 THEN text END AS base64
     FROM quarantined JOIN segments USING (seg)`;
-  const path = `quarantine/date=${span.day}/${batchFile(plan.batch)}`;
+
+async function writeQuarantine(sql: Sql, lake: Lake, plan: BatchPlan): Promise<LakeFile[]> {
+  const query = `SELECT *, ${plan.batch}::UBIGINT AS received_commit, 1::UINTEGER AS attempts FROM (${quarantinedRows})`;
+  return await writeQuarantineFile(sql, lake, query, batchFile(plan.batch));
+}
+
+/** Writes the rows of a query into the quarantine zone, if there are any. */
+export async function writeQuarantineFile(
+  sql: Sql,
+  lake: Lake,
+  query: string,
+  name: string,
+): Promise<LakeFile[]> {
+  const span = await sql.row<{ low: string | null; high: string | null; day: string | null }>(
+    `SELECT min(received_at)::VARCHAR AS low, max(received_at)::VARCHAR AS high, min(received_at)::DATE::VARCHAR AS day FROM (${query})`,
+  );
+  if (span.low === null || span.high === null) return [];
+  const path = `quarantine/date=${span.day}/${name}`;
   return [
     await lake.write(sql, query, {
       zone: "quarantine",
@@ -266,7 +323,8 @@ async function writeQuarantine(sql: Sql, lake: Lake, plan: BatchPlan): Promise<L
   ];
 }
 
-const receivedQuery = `SELECT s.source, coalesce(r.contract, '${unknownContract}') AS contract,
+/** Records of the batch and those of them that are quarantined, by source and contract. */
+export const receivedQuery = `SELECT s.source, coalesce(r.contract, '${unknownContract}') AS contract,
   count(*)::DOUBLE AS received, count(q._key)::DOUBLE AS quarantined
 FROM lines l JOIN segments s USING (seg)
 LEFT JOIN routes r ON l.error IS NULL AND r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract

@@ -4,6 +4,7 @@ import type { Committed } from "./commit.ts";
 import { storedAside } from "./aside.ts";
 import type { Sql } from "./database.ts";
 import type { MirrorStatus } from "./serve/mirror.ts";
+import type { TaskInfo } from "./tasks/ledger.ts";
 
 export interface OutcomeStatus extends Record<string, string | number> {
   source: string;
@@ -55,6 +56,8 @@ export interface EngineStatus {
   readonly recordsPerSecond: number;
   /** Tables that are looked up, and the copies that answer. */
   readonly lookups: readonly MirrorStatus[];
+  /** Tasks that have not ended, newest first. */
+  readonly tasks: readonly TaskInfo[];
   /** Of the last commit, in ms. */
   readonly timings: Readonly<Record<string, number>>;
 }

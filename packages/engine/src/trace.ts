@@ -14,10 +14,10 @@ export interface Receipt {
   /** The name that it was sent under. */
   readonly sent: string | null;
   /**
-   * `superseded`: it was loaded, until one with the same id and an earlier time, or by content the smaller, took its place.
+   * `discarded`: it was taken out of the quarantine for good. `superseded`: it was loaded, until one with the same id and an earlier time, or by content the smaller, took its place.
    */
-  readonly outcome: "loaded" | "duplicate" | "superseded" | "quarantined";
-  /** Why, of one in quarantine. */
+  readonly outcome: "loaded" | "duplicate" | "superseded" | "quarantined" | "discarded";
+  /** Why, of one in quarantine or discarded. */
   readonly reason: string | null;
 }
 
@@ -86,8 +86,11 @@ function receiptsQuery({ name, id: field, aliases }: Contract, program: Program,
     )
     SELECT p.position, p.received_at::VARCHAR, p.sent,
       CASE WHEN q.id IS NOT NULL THEN 'quarantined' WHEN l.position IS NOT NULL THEN 'loaded'
-        WHEN s.position IS NOT NULL THEN 'superseded' ELSE 'duplicate' END, q.reason
+        WHEN s.position IS NOT NULL THEN 'superseded' WHEN d.position IS NOT NULL THEN 'discarded' ELSE 'duplicate' END,
+      coalesce(q.reason, d.why)
     FROM receipts p LEFT JOIN quarantine q ON q.id = p.position LEFT JOIN loaded l ON l.position = p.position
     LEFT JOIN (SELECT DISTINCT ${position("x")} AS position FROM weir.superseded x WHERE x.contract = ${text(name)}) s ON s.position = p.position
+    LEFT JOIN (SELECT ${position("x")} AS position, t.arguments->>'why' AS why FROM weir.discarded x JOIN weir.tasks t ON t.id = x.task) d
+      ON d.position = p.position
     ORDER BY p.received_at, p.position`;
 }

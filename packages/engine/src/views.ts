@@ -24,7 +24,8 @@ const rawColumns: readonly [string, string][] = [
   ["text", "VARCHAR"],
 ];
 
-const quarantineColumns: readonly [string, string][] = [
+/** `received_commit` took it in; `attempts` is how often it was judged, the last time by `task`. Files that older versions wrote lack these. */
+export const quarantineColumns: readonly [string, string][] = [
   ["source", "VARCHAR"],
   ["writer", "VARCHAR"],
   ["number", "UBIGINT"],
@@ -37,7 +38,14 @@ const quarantineColumns: readonly [string, string][] = [
   ["violations", "VARCHAR"],
   ["text", "VARCHAR"],
   ["base64", "VARCHAR"],
+  ["received_commit", "UBIGINT"],
+  ["attempts", "UINTEGER"],
+  ["task", "UBIGINT"],
 ];
+
+export const quarantineEmptyPath = "quarantine/_columns-2.parquet";
+/** The name of a record in quarantine: its place in the log. */
+export const quarantineId = "source || '/' || writer || '/' || number || '/' || line";
 
 /** A view over files: its name, where its manifest entries are, and a file that gives it columns when it has none. */
 export interface FileView {
@@ -99,10 +107,10 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
       name: "quarantine",
       zone: "quarantine",
       entries: undefined,
-      emptyPath: "quarantine/_columns-1.parquet",
+      emptyPath: quarantineEmptyPath,
     },
     emptyQuery(quarantineColumns),
-    `SELECT source || '/' || writer || '/' || number || '/' || line AS id, * FROM ${read("quarantine")})`,
+    `SELECT ${quarantineId} AS id, * FROM ${read("quarantine")})`,
   );
   for (const { name, sql: query } of program.tables.flatMap((table) => table.views))
     await sql.run(`CREATE VIEW db.main.${ident(name)} AS ${query}`);

@@ -147,6 +147,7 @@ const withoutNumbering = (text: string): string =>
 const withoutTimes = (text: string): string =>
   withoutNumbering(text)
     .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?/g, "TIME")
+    .replaceAll(/date=\d{4}-\d\d-\d\d/g, "date=DATE")
     .replaceAll(/ +/g, " ");
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -54,6 +54,13 @@ function lazyHandlers(terminal: Terminal): Handlers {
       (await import("./commands/quarantine.ts")).quarantineList(terminal, options),
     quarantineShow: async (id, options) =>
       (await import("./commands/quarantine.ts")).quarantineShow(terminal, id, options),
+    quarantineReprocess: async (options) =>
+      (await import("./commands/quarantine-task.ts")).quarantineReprocess(terminal, options),
+    quarantineDiscard: async (options) =>
+      (await import("./commands/quarantine-task.ts")).quarantineDiscard(terminal, options),
+    tasks: async (options) => (await import("./commands/task.ts")).tasks(terminal, options),
+    taskShow: async (id, options) => (await import("./commands/task.ts")).taskShow(terminal, id, options),
+    taskCancel: async (id, options) => (await import("./commands/task.ts")).taskCancel(terminal, id, options),
     trace: async (id, options) => (await import("./commands/trace.ts")).trace(terminal, id, options),
     tokenCreate: async (name, options) =>
       (await import("./commands/token.ts")).tokenCreate(terminal, name, options),

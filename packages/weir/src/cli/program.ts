@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import type { Duration } from "@weir/contract";
 import type { ExitCode } from "../exit-code.ts";
 import type { Role } from "@weir/govern";
@@ -47,6 +47,25 @@ export interface QuarantineOptions extends CommonOptions {
   readonly offset: number;
 }
 
+/** Which records of the quarantine a task is about. */
+export interface QuarantineTaskOptions extends CommonOptions {
+  readonly source?: string;
+  readonly contract?: string;
+  readonly reason?: string;
+  readonly id?: readonly string[];
+  readonly share: number;
+  readonly plan?: boolean;
+  readonly wait: boolean;
+}
+
+export interface DiscardOptions extends QuarantineTaskOptions {
+  readonly reasonText: string;
+}
+
+export interface TasksOptions extends CommonOptions {
+  readonly limit: number;
+}
+
 export interface TraceOptions extends CommonOptions {
   readonly contract?: string;
 }
@@ -75,6 +94,11 @@ export interface Handlers {
   verify(options: CommonOptions): Promise<ExitCode>;
   quarantineList(options: QuarantineOptions): Promise<ExitCode>;
   quarantineShow(id: string, options: CommonOptions): Promise<ExitCode>;
+  quarantineReprocess(options: QuarantineTaskOptions): Promise<ExitCode>;
+  quarantineDiscard(options: DiscardOptions): Promise<ExitCode>;
+  tasks(options: TasksOptions): Promise<ExitCode>;
+  taskShow(id: number, options: CommonOptions): Promise<ExitCode>;
+  taskCancel(id: number, options: CommonOptions): Promise<ExitCode>;
   trace(id: string, options: TraceOptions): Promise<ExitCode>;
   tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
   tokenList(options: CommonOptions): Promise<ExitCode>;
@@ -173,6 +197,14 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("print one record: its reasons and its text as received")
     .argument("<id>", "as list prints it: source/writer/number/line")
     .action(async (id: string, options: CommonOptions) => done(await handlers.quarantineShow(id, options)));
+  quarantineTaskCommand(common(quarantine.command("reprocess")))
+    .description("put the records that are in quarantine now through today's project")
+    .action(async (options: QuarantineTaskOptions) => done(await handlers.quarantineReprocess(options)));
+  quarantineTaskCommand(common(quarantine.command("discard")))
+    .description("take records out of the quarantine for good; they are counted as suppressed")
+    .requiredOption("--reason-text <text>", "why; it is kept with each of them")
+    .action(async (options: DiscardOptions) => done(await handlers.quarantineDiscard(options)));
+  taskCommands(program, handlers, done);
   common(program.command("trace"))
     .description("print what became of a record: every arrival, its outcome, and the tables it is in")
     .argument("<id>", "the record's id")
@@ -205,6 +237,28 @@ function tokenCommands(program: Command, handlers: Handlers, done: Done): void {
     .argument("<name>", "its name")
     .action(async (name: string, options: CommonOptions) => done(await handlers.tokenRevoke(name, options)));
 }
+
+function taskCommands(program: Command, handlers: Handlers, done: Done): void {
+  common(program.command("tasks"))
+    .description("print what was asked for that takes its time, and how far it is")
+    .addOption(integer("--limit <n>", "at most this many, the newest", 20, 1, 1_000))
+    .action(async (options: TasksOptions) => done(await handlers.tasks(options)));
+  const task = program.command("task").description("one task").helpCommand(false);
+  common(task.command("show"))
+    .description("print how far a task is, or how it ended")
+    .addArgument(taskNumber())
+    .action(async (id: number, options: CommonOptions) => done(await handlers.taskShow(id, options)));
+  common(task.command("cancel"))
+    .description("end a task where it is; what it has done stays")
+    .addArgument(taskNumber())
+    .action(async (id: number, options: CommonOptions) => done(await handlers.taskCancel(id, options)));
+}
+
+const taskNumber = (): Argument =>
+  new Argument("<id>", "its number, as tasks prints it").argParser((value) => {
+    if (/^\d{1,15}$/.test(value)) return Number(value);
+    throw new InvalidArgumentError("It must be the number of a task.");
+  });
 
 function auditCommands(program: Command, handlers: Handlers, done: Done): void {
   const audit = program.command("audit").description("who did what").helpCommand(false);
@@ -259,6 +313,35 @@ function quarantineListCommand(command: Command): Command {
     .option("--reason <code>", "only with this reason")
     .addOption(integer("--limit <n>", "at most this many", 50, 1, 10_000))
     .addOption(integer("--offset <n>", "skip this many", 0, 0, Number.MAX_SAFE_INTEGER));
+}
+
+function quarantineTaskCommand(command: Command): Command {
+  return command
+    .option("--source <name>", "only of this source")
+    .option("--contract <name>", "only sent under this contract")
+    .option("--reason <code>", "only with this reason")
+    .addOption(
+      new Option("--id <id>", "only this record; may be given again").argParser(
+        (id: string, ids: string[] | undefined) => [...(ids ?? []), id],
+      ),
+    )
+    .addOption(
+      share(
+        "--share <share>",
+        "the share of the time that it works, the rest it leaves to live records",
+        0.5,
+      ),
+    )
+    .option("--plan", "only print what it would do")
+    .option("--no-wait", "do not wait until it has ended");
+}
+
+function share(flags: string, text: string, standard: number): Option {
+  return new Option(flags, text).default(standard).argParser((value) => {
+    const number = Number(value);
+    if (/^\d*\.?\d+$/.test(value) && number >= 0.01 && number <= 1) return number;
+    throw new InvalidArgumentError("It must be a number from 0.01 to 1.");
+  });
 }
 
 function integer(flags: string, text: string, standard: number, min: number, max: number): Option {

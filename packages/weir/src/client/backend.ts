@@ -1,8 +1,12 @@
 import type {
   EngineStatus,
   QuarantineFilter,
+  QuarantineRequest,
+  QuarantinedPath,
   QuarantinedRecord,
   QueryResult,
+  TaskInfo,
+  TaskPlan,
   Traced,
   VerifyReport,
 } from "@weir/engine";
@@ -41,7 +45,21 @@ export interface Backend {
   /** Newest first. */
   quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]>;
   /** @throws WeirError `not_found` */
-  quarantineShow(id: string): Promise<QuarantinedRecord>;
+  quarantineShow(id: string): Promise<QuarantinedPath>;
+  /** What a task of the quarantine would do. */
+  planQuarantine(request: QuarantineRequest): Promise<TaskPlan>;
+  /**
+   * Asks for a task. When no instance runs it is in work until `close`, and goes on with the next start.
+   *
+   * @throws WeirError `invalid_usage`, `task_running`
+   */
+  askQuarantine(request: QuarantineRequest): Promise<TaskInfo>;
+  /** Newest first. */
+  tasks(limit: number): Promise<readonly TaskInfo[]>;
+  /** @throws WeirError `not_found` */
+  task(id: number): Promise<TaskInfo>;
+  /** @throws WeirError `not_found`, `task_ended` */
+  cancelTask(id: number): Promise<TaskInfo>;
   /** @throws WeirError `not_found` for a contract that there is not */
   trace(id: string, contract: string | undefined): Promise<readonly Traced[]>;
   verify(): Promise<VerifyReport>;

@@ -1,8 +1,12 @@
 import type {
   Engine,
   QuarantineFilter,
+  QuarantineRequest,
+  QuarantinedPath,
   QuarantinedRecord,
   QueryResult,
+  TaskInfo,
+  TaskPlan,
   Traced,
   VerifyReport,
 } from "@weir/engine";
@@ -15,6 +19,7 @@ import { createToken, listAudit, revokeToken, verifyAudit } from "../processes/g
 import type { NewToken } from "../processes/govern-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
+import { askQuarantine, cancelTask } from "../processes/task-routes.ts";
 import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
 
 /** Segments of one stream that the lag counts one by one. */
@@ -27,6 +32,7 @@ export class DirectBackend implements Backend {
   readonly #engine: Engine;
   readonly #store: LogStore;
   readonly #governance: Governance;
+  #lock: Awaited<ReturnType<typeof acquireDuty>> | undefined;
 
   /** @throws WeirError as loading and compiling the project do; `engine_locked` when something else has the data open */
   static async open(projectFile: string, dataDir: string): Promise<DirectBackend> {
@@ -57,9 +63,36 @@ export class DirectBackend implements Backend {
     return await this.#engine.quarantine.list(filter);
   }
 
-  async quarantineShow(id: string): Promise<QuarantinedRecord> {
+  async quarantineShow(id: string): Promise<QuarantinedPath> {
     await this.#governance.record(localCaller, "quarantine.show", id);
     return await this.#engine.quarantine.show(id);
+  }
+
+  async planQuarantine(request: QuarantineRequest): Promise<TaskPlan> {
+    return await this.#engine.tasks.planQuarantine(request);
+  }
+
+  async askQuarantine(request: QuarantineRequest): Promise<TaskInfo> {
+    // It starts the engine: an instance started meanwhile must refuse, with our pid.
+    this.#lock ??= await acquireDuty(await prepareRunDir(this.#dataDir), "engine");
+    return await askQuarantine(this.#engine, this.#governance, localCaller, request);
+  }
+
+  async tasks(limit: number): Promise<readonly TaskInfo[]> {
+    return await this.#engine.tasks.list(limit);
+  }
+
+  async task(id: number): Promise<TaskInfo> {
+    const task = await this.#engine.tasks.show(id);
+    if (task.endedAt !== null) return task;
+    // Whoever waits for the task must hear of an engine that can go on no more.
+    const failed = await Promise.race([this.#engine.failed, Promise.resolve()]);
+    if (failed !== undefined) throw failed;
+    return task;
+  }
+
+  async cancelTask(id: number): Promise<TaskInfo> {
+    return await cancelTask(this.#engine, this.#governance, localCaller, id);
   }
 
   async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {
@@ -104,6 +137,7 @@ export class DirectBackend implements Backend {
 
   async close(): Promise<void> {
     await this.#engine.stop();
+    await this.#lock?.release();
     await this.#governance.close();
   }
 

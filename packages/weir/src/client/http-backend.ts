@@ -1,4 +1,14 @@
-import type { QuarantineFilter, QuarantinedRecord, QueryResult, Traced, VerifyReport } from "@weir/engine";
+import type {
+  QuarantineFilter,
+  QuarantineRequest,
+  QuarantinedPath,
+  QuarantinedRecord,
+  QueryResult,
+  TaskInfo,
+  TaskPlan,
+  Traced,
+  VerifyReport,
+} from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
@@ -11,6 +21,8 @@ import type { ApiAddress } from "./request.ts";
 const quickMs = 30_000;
 /** Verification reads every file of the lake. */
 const verifyMs = 6 * 3_600_000;
+/** A plan looks through the files that it is about. */
+const planMs = 600_000;
 /** An operation with a time of its own fails by itself; this is for the answer to arrive. */
 const marginMs = 5_000;
 
@@ -44,8 +56,29 @@ export class HttpBackend implements Backend {
     return page.records;
   }
 
-  async quarantineShow(id: string): Promise<QuarantinedRecord> {
-    return (await this.#get(`/api/quarantine/${encodeURIComponent(id)}`, quickMs)) as QuarantinedRecord;
+  async quarantineShow(id: string): Promise<QuarantinedPath> {
+    return (await this.#get(`/api/quarantine/${encodeURIComponent(id)}`, quickMs)) as QuarantinedPath;
+  }
+
+  async planQuarantine({ action, ...request }: QuarantineRequest): Promise<TaskPlan> {
+    const path = `/api/quarantine/${action}`;
+    return (await this.#post(path, { ...request, plan: true }, planMs)) as TaskPlan;
+  }
+
+  async askQuarantine({ action, ...request }: QuarantineRequest): Promise<TaskInfo> {
+    return (await this.#post(`/api/quarantine/${action}`, request, planMs)) as TaskInfo;
+  }
+
+  async tasks(limit: number): Promise<readonly TaskInfo[]> {
+    return ((await this.#get(`/api/tasks?limit=${limit}`, quickMs)) as { tasks: TaskInfo[] }).tasks;
+  }
+
+  async task(id: number): Promise<TaskInfo> {
+    return (await this.#get(`/api/tasks/${id}`, quickMs)) as TaskInfo;
+  }
+
+  async cancelTask(id: number): Promise<TaskInfo> {
+    return (await this.#post(`/api/tasks/${id}/cancel`, {}, quickMs)) as TaskInfo;
   }
 
   async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {

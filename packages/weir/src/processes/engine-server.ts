@@ -14,6 +14,7 @@ import { lookupParameters, sendRows } from "./lookup-request.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { sendQuery } from "./query-reply.ts";
 import { readInstanceFile } from "./run-files.ts";
+import { tasked } from "./task-routes.ts";
 import type { InstanceFile } from "./run-files.ts";
 
 const defaultDrainMs = 60_000;
@@ -80,7 +81,9 @@ export class EngineServer {
         else await this.#changes(request, response, decoded(table), url);
       } else if (path === "/api/query") await this.#query(request, response, url, caller);
       else {
-        const answer = await governed(this.#governance, caller, request, url);
+        const answer =
+          (await governed(this.#governance, caller, request, url)) ??
+          (await tasked(this.#engine, this.#governance, caller, request, url));
         const value = answer === undefined ? await this.#result(request, url, path, caller) : answer.value;
         sendJson(response, 200, value);
       }

@@ -36,7 +36,8 @@ export async function quarantineList(terminal: Terminal, options: QuarantineOpti
 }
 
 /**
- * Prints one record. With --json: `{id, source, receivedAt, contract, sent, reason, detail, violations, text, base64}`.
+ * Prints one record and its path. With --json: `{id, source, receivedAt, contract, sent, reason, detail, violations, text, base64,
+ * receivedCommit, attempts, task, raw}`.
  */
 export async function quarantineShow(
   terminal: Terminal,
@@ -54,6 +55,9 @@ export async function quarantineShow(
       ["contract", record.contract ?? record.sent],
       ["reason", record.reason],
       ["detail", record.detail],
+      ["commit", record.receivedCommit === null ? null : String(record.receivedCommit)],
+      ["raw", record.raw.join(", ") || null],
+      ["attempts", record.task === null ? null : `${record.attempts}, the last by task ${record.task}`],
     ];
     const lines = facts.flatMap(([name, value]) =>
       value === null ? [] : [`${paint(terminal, "dim", name.padEnd(9))} ${visible(value)}`],

@@ -11,6 +11,7 @@ import { printError } from "../report.ts";
 import { grouped, renderTable, spanText } from "../table.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { tasksTable } from "./task.ts";
 
 const watchEveryMs = 1_000;
 
@@ -90,6 +91,7 @@ function statusText(terminal: Terminal, report: StatusReport): string {
     head,
     counts,
     ...(report.tables.length === 0 ? [] : [tables]),
+    ...(report.tasks.length === 0 ? [] : [tasksTable(terminal, report.tasks)]),
     ...(concerns.length === 0 ? [] : [concerns.join("\n")]),
   ].join("\n\n");
 }

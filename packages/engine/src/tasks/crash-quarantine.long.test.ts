@@ -1,0 +1,33 @@
+import { seedOfRun } from "@weir/testkit";
+import { expect, test } from "vitest";
+import { narrowed, reprocessing } from "./crash-quarantine.fixture.ts";
+
+const seed = seedOfRun();
+
+test(`killed at every step of a task under load (SEED=${seed})`, async () => {
+  const campaign = await narrowed(seed);
+  try {
+    await campaign.feed();
+    for (const step of [
+      "added:1",
+      "split_written:1",
+      "split_recorded:1",
+      "staged:1",
+      "staged:2",
+      "committed:1",
+      "committed:2",
+    ]) {
+      await campaign.dieAt(`engine.task.${step}`, reprocessing);
+    }
+    await campaign.quiet();
+    // No batch waits: these commits are the task's.
+    for (const step of ["deduplicated", "clean_written", "tables_merged", "before_commit", "after_commit"])
+      await campaign.dieAt(`engine.commit.${step}:1`, reprocessing);
+    await campaign.dieAt("engine.task.before_end:1", reprocessing);
+    const other = { action: "reprocess", share: 1, source: "web" } as const;
+    await campaign.dieAt("engine.task.ended:1", { ...reprocessing, ask: other });
+    expect((await campaign.problems()).slice(0, 10)).toEqual([]);
+  } finally {
+    await campaign.close();
+  }
+}, 600_000);

@@ -1,0 +1,31 @@
+/** An engine that is killed while it reprocesses goes on by itself, and each record has its one outcome. */
+import { seedOfRun } from "@weir/testkit";
+import { expect, test } from "vitest";
+import { narrowed, reprocessing } from "./crash-quarantine.fixture.ts";
+
+const seed = seedOfRun();
+
+test(`killed while it reprocesses under load (SEED=${seed})`, async () => {
+  const campaign = await narrowed(seed);
+  try {
+    await campaign.feed();
+    for (const step of ["staged:1", "committed:1"]) await campaign.dieAt(`engine.task.${step}`, reprocessing);
+    await campaign.quiet();
+    await campaign.dieAt("engine.commit.before_commit:1", reprocessing);
+    expect((await campaign.problems()).slice(0, 10)).toEqual([]);
+  } finally {
+    await campaign.close();
+  }
+}, 120_000);
+
+test(`planted defect: without a transaction a record is in two places, or in none (SEED=${seed})`, async () => {
+  const campaign = await narrowed(seed);
+  try {
+    await campaign.dieAt("engine.task.committed:1", reprocessing);
+    await campaign.dieAt("engine.commit.tables_merged:2", { ...reprocessing, defect: "no_transaction" });
+    const problems = await campaign.problems().catch((error: unknown) => [String(error)]);
+    expect(problems).not.toEqual([]);
+  } finally {
+    await campaign.close();
+  }
+}, 120_000);

@@ -1,0 +1,218 @@
+import { WeirError } from "@weir/contract";
+import { failpoint } from "@weir/log";
+import type { Program } from "@weir/compile";
+import type { Committed } from "../commit.ts";
+import type { Sql } from "../database.ts";
+import { engineError } from "../engine-error.ts";
+import type { Lake } from "../lake.ts";
+import type { StagedBatch } from "../stage.ts";
+import { addTask, beginTask, endTask, readTask, readTasks } from "./ledger.ts";
+import type { NewTask, TaskArguments, TaskInfo } from "./ledger.ts";
+
+/** What a task can have of the engine that runs it. */
+export interface TaskHost {
+  readonly program: Program;
+  readonly lake: Lake;
+  /** A connection of its own, as batches are staged on. */
+  connect(): Promise<Sql>;
+  /** Runs a step that writes state when no other does. Its failure ends the engine. */
+  exclusive(step: () => Promise<void>): Promise<void>;
+  /**
+   * A commit of the task's own, between those of batches.
+   *
+   * @param stage runs when it is the commit's turn; what it gives is committed, nothing if it gives nothing. Its failure
+   *   ends the engine
+   */
+  commit(stage: (batch: number) => Promise<StagedBatch | undefined>): Promise<Committed | undefined>;
+  /** From now on files of the zone are not merged, until what it gives is called. */
+  keepFiles(zone: string): () => void;
+  /** Removes files that no manifest lists any more, once no query reads them. */
+  retire(paths: readonly string[]): void;
+}
+
+/** A task in work. */
+export interface TaskRun {
+  readonly task: TaskInfo;
+  readonly host: TaskHost;
+  /** Aborts when the task is to stop: it is cancelled, or the engine stops and takes it up again later. */
+  readonly signal: AbortSignal;
+}
+
+/** One kind of task. */
+export interface TaskKind {
+  readonly kind: string;
+  /**
+   * Does what is left to do. It is called again after each restart: all that it needs to know is in the state, and what it
+   * did it has committed.
+   */
+  run(run: TaskRun): Promise<void>;
+}
+
+/**
+ * Runs tasks, one after the other.
+ *
+ * Invariant: a task is in the ledger before anything of it is done, and everything it does is either a commit, which
+ * notes the progress with it, or can be done again. So a crash at any step loses nothing and repeats nothing. Crash points: after the
+ * row is there (the next start runs it), before and after each commit of it, before and after its end is noted.
+ */
+export class TaskRunner {
+  readonly #kinds: ReadonlyMap<string, TaskKind>;
+  readonly #host: TaskHost;
+  readonly #sql: Sql;
+  #stopping = false;
+  #current: { readonly id: number; readonly stop: AbortController } | undefined;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  /** @param sql a connection that nothing else uses, for the ledger */
+  constructor(kinds: readonly TaskKind[], host: TaskHost, sql: Sql) {
+    this.#kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+    this.#host = host;
+    this.#sql = sql;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Lets the task in work come to a halt; the next start goes on with it. Commits must go on until this resolves. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#current?.stop.abort();
+    this.#wake();
+    await this.#running;
+  }
+
+  /**
+   * Writes a task down; it runs in its turn.
+   *
+   * @throws WeirError `task_running` when one of the same kind with the same arguments has not ended
+   */
+  async add(task: NewTask): Promise<TaskInfo> {
+    let added: TaskInfo | undefined;
+    let same: TaskInfo | undefined;
+    await this.#host.exclusive(async () => {
+      const open = await readTasks(this.#sql, "state IN ('waiting', 'running')");
+      same = open.find((one) => one.kind === task.kind && isSame(one.arguments, task.arguments));
+      if (same === undefined) added = await readTask(this.#sql, await addTask(this.#sql, task));
+    });
+    if (added === undefined) {
+      throw new WeirError("task_running", `Task ${same?.id} does this already.`, {
+        where: `task ${same?.id}`,
+        remedy: `Wait for it (weir task show ${same?.id}), or end it first (weir task cancel ${same?.id}).`,
+      });
+    }
+    failpoint("engine.task.added");
+    this.#wake();
+    return added;
+  }
+
+  /** Ends a task where it is; what it committed stays. @throws WeirError `not_found`, `task_ended` */
+  async cancel(id: number): Promise<TaskInfo> {
+    let state = "";
+    await this.#host.exclusive(async () => {
+      const [task] = await readTasks(this.#sql, `id = ${id}`);
+      state = task?.state ?? "";
+      if (state === "waiting" || state === "running") await endTask(this.#sql, id, "cancelled");
+    });
+    failpoint("engine.task.cancelled");
+    if (this.#current?.id === id) this.#current.stop.abort();
+    const task = await this.show(id);
+    if (state === "waiting" || state === "running") return task;
+    throw new WeirError("task_ended", `Task ${id} is ${state}.`, { where: `task ${id}` });
+  }
+
+  /** @throws WeirError `not_found` */
+  async show(id: number): Promise<TaskInfo> {
+    return await this.#read((sql) => readTask(sql, id));
+  }
+
+  /** Newest first. */
+  async list(limit: number): Promise<TaskInfo[]> {
+    return await this.#read((sql) => readTasks(sql, "TRUE", limit));
+  }
+
+  async #read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const sql = await this.#host.connect();
+    try {
+      return await work(sql);
+    } finally {
+      sql.close();
+    }
+  }
+
+  async #run(): Promise<void> {
+    // What is broken is told by the engine's loop; here there is nothing more to do.
+    await this.#each().catch(() => undefined);
+  }
+
+  async #each(): Promise<void> {
+    while (!this.#stopping) {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      const task = await this.#next();
+      if (task === undefined) await woken;
+      else await this.#runTask(task);
+    }
+  }
+
+  /** One that a restart interrupted before those that wait. */
+  async #next(): Promise<TaskInfo | undefined> {
+    const open = await this.#read((sql) => readTasks(sql, "state IN ('waiting', 'running')"));
+    return open.at(-1);
+  }
+
+  async #runTask(task: TaskInfo): Promise<void> {
+    const stop = new AbortController();
+    this.#current = { id: task.id, stop };
+    if (this.#stopping) stop.abort();
+    try {
+      await this.#host.exclusive(() => this.#unless(task.id, stop, () => beginTask(this.#sql, task.id)));
+      const kind = this.#kinds.get(task.kind);
+      if (kind === undefined)
+        throw new WeirError("task_unknown", `This Weir does not know tasks of kind ${task.kind}.`);
+      await kind.run({ task, host: this.#host, signal: stop.signal });
+      failpoint("engine.task.before_end");
+      await this.#end(task.id, stop, "done");
+    } catch (error) {
+      // Of an engine that broke this rejects, too.
+      if (!stop.signal.aborted) await this.#end(task.id, stop, "failed", engineError(error).message);
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  async #end(id: number, stop: AbortController, state: "done" | "failed", error?: string): Promise<void> {
+    await this.#host.exclusive(() => this.#unless(id, stop, () => endTask(this.#sql, id, state, error)));
+    failpoint("engine.task.ended");
+  }
+
+  /** Does a step, unless the task was told to stop meanwhile. */
+  async #unless(id: number, stop: AbortController, step: () => Promise<void>): Promise<void> {
+    if (!stop.signal.aborted && (await readTask(this.#sql, id)).state !== "cancelled") await step();
+    else stop.abort();
+  }
+}
+
+/** `before` is the commit at which it was asked for: of two requests for the same, only that differs. */
+function isSame({ before: _a, ...a }: TaskArguments, { before: _b, ...b }: TaskArguments): boolean {
+  const sorted = (value: TaskArguments): string =>
+    JSON.stringify(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)));
+  return sorted(a) === sorted(b);
+}
+
+/** Waits so long that the work before it takes `share` of the time. */
+export async function pauseAfter(workMs: number, share: number, signal: AbortSignal): Promise<void> {
+  const ms = Math.min(workMs * (1 / share - 1), 60_000);
+  if (ms < 1 || signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}

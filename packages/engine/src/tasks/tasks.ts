@@ -1,0 +1,147 @@
+import { WeirError } from "@weir/contract";
+import { measuredSpeed } from "./ledger.ts";
+import type { TaskArguments, TaskInfo } from "./ledger.ts";
+import type { QuarantineSelection } from "./quarantine-files.ts";
+import { QuarantineTask, planQuarantine } from "./quarantine-task.ts";
+import type { QuarantinePlan } from "./quarantine-task.ts";
+import { TaskRunner } from "./runner.ts";
+import type { TaskHost } from "./runner.ts";
+import type { Sql } from "../database.ts";
+
+/** A task's plan: what it would do, and how long it may take. */
+export interface TaskPlan extends QuarantinePlan {
+  /** By the speed of the last tasks of its kind; null where there was none. At the whole capacity, without pauses. */
+  readonly estimatedMs: number | null;
+}
+
+export interface QuarantineRequest extends QuarantineSelection {
+  readonly action: "reprocess" | "discard";
+  /** Why records are discarded. */
+  readonly why?: string;
+  /** The share of the time that it works, of the rest it waits: 0.01 to 1. Default 0.5. */
+  readonly share?: number;
+}
+
+const mostIds = 10_000;
+
+/** The tasks of an engine: what operators ask for that takes longer than a request. */
+export class Tasks {
+  readonly #host: TaskHost;
+  readonly #runner: TaskRunner;
+  readonly #start: () => void;
+
+  /**
+   * @param sql a connection that nothing else uses
+   * @param start starts the engine, if it does not run yet
+   */
+  constructor(host: TaskHost, sql: Sql, chunkRows: number, start: () => void) {
+    const kinds = [new QuarantineTask("reprocess", chunkRows), new QuarantineTask("discard", chunkRows)];
+    this.#host = host;
+    this.#runner = new TaskRunner(kinds, host, sql);
+    this.#start = start;
+  }
+
+  /** Goes on with what has not ended. */
+  start(): void {
+    this.#runner.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#runner.stop();
+  }
+
+  /** Newest first. */
+  list(limit = 100): Promise<TaskInfo[]> {
+    return this.#runner.list(limit);
+  }
+
+  /** @throws WeirError `not_found` */
+  show(id: number): Promise<TaskInfo> {
+    return this.#runner.show(id);
+  }
+
+  /** Ends a task where it is; what it committed stays. @throws WeirError `not_found`, `task_ended` */
+  cancel(id: number): Promise<TaskInfo> {
+    return this.#runner.cancel(id);
+  }
+
+  /** What a request would do. @throws WeirError `invalid_usage` */
+  async planQuarantine(request: QuarantineRequest): Promise<TaskPlan> {
+    const { action, ...args } = checked(request);
+    const sql = await this.#host.connect();
+    try {
+      const before = await lastCommit(sql);
+      const plan = await planQuarantine(sql, this.#host, action, { ...argumentsOf(args), before });
+      const speed = await measuredSpeed(sql, `quarantine.${action}`);
+      return { ...plan, estimatedMs: speed === null ? null : Math.round((plan.records * 1000) / speed) };
+    } finally {
+      sql.close();
+    }
+  }
+
+  /**
+   * Puts records of the quarantine through today's program, or takes them out of it for good: those that are there now.
+   *
+   * @param actor who asks
+   * @throws WeirError `invalid_usage`, `task_running`
+   */
+  async quarantine(request: QuarantineRequest, actor: string): Promise<TaskInfo> {
+    const { action, ...rest } = checked(request);
+    const sql = await this.#host.connect();
+    try {
+      const args = { ...argumentsOf(rest), before: await lastCommit(sql) };
+      const { records } = await planQuarantine(sql, this.#host, action, args);
+      this.#start();
+      return await this.#runner.add({
+        kind: `quarantine.${action}`,
+        target: targetOf(rest),
+        arguments: args,
+        actor,
+        progress: { done: 0, total: records, unit: "records", busyMs: 0, counts: {} },
+      });
+    } finally {
+      sql.close();
+    }
+  }
+}
+
+async function lastCommit(sql: Sql): Promise<number> {
+  const { commit } = await sql.row<{ commit: number }>(
+    `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
+  );
+  return commit;
+}
+
+function checked(request: QuarantineRequest): QuarantineRequest {
+  const { action, ids = [], why, share = 0.5, ...texts } = request;
+  const wrong = (message: string): WeirError => new WeirError("invalid_usage", message);
+  for (const [name, value] of [...Object.entries({ ...texts, why }), ...ids.map((id) => ["id", id] as const)])
+    if (value?.includes("\0") === true) throw wrong(`${name} has a NUL character.`);
+  if (ids.length > mostIds) throw wrong(`At most ${mostIds} records can be named; use a filter.`);
+  if (!(share >= 0.01 && share <= 1)) throw wrong("The share must be a number from 0.01 to 1.");
+  if (action === "discard" && (why === undefined || why.trim() === ""))
+    throw wrong("Say why the records are discarded.");
+  return request;
+}
+
+function argumentsOf(request: Omit<QuarantineRequest, "action">): TaskArguments {
+  const { source, contract, reason, ids, why, share = 0.5 } = request;
+  return {
+    ...(source === undefined ? {} : { source }),
+    ...(contract === undefined ? {} : { contract }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(ids === undefined ? {} : { ids: [...ids] }),
+    ...(why === undefined ? {} : { why }),
+    share,
+  };
+}
+
+function targetOf({ source, contract, reason, ids, why }: Omit<QuarantineRequest, "action">): string {
+  const parts = [
+    ...(source === undefined ? [] : [`source ${source}`]),
+    ...(contract === undefined ? [] : [`contract ${contract}`]),
+    ...(reason === undefined ? [] : [`reason ${reason}`]),
+    ...(ids === undefined ? [] : [ids.length === 1 ? (ids[0] ?? "") : `${ids.length} records`]),
+  ];
+  return (parts.join(", ") || "everything in quarantine") + (why === undefined ? "" : ` (${why})`);
+}

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { TaskInfo } from "@weir/engine";
+import type { Backend } from "../../client/backend.ts";
+import { withBackend } from "../../client/open.ts";
+import { exitCodes } from "../../exit-code.ts";
+import type { ExitCode } from "../../exit-code.ts";
+import { dataDirOf } from "../place.ts";
+import type { CommonOptions, TasksOptions } from "../program.ts";
+import { grouped, renderTable, spanText, visible } from "../table.ts";
+import { paint, result } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+const pollMs = 100;
+
+/** Lists tasks, newest first. With --json: `{tasks: [...]}`, each as `taskShow` prints it. */
+export async function tasks(terminal: Terminal, options: TasksOptions): Promise<ExitCode> {
+  const found = await withBackend(dataDirOf(options), options.project, (backend) =>
+    backend.tasks(options.limit),
+  );
+  result(terminal, { tasks: found }, () => (found.length === 0 ? "No tasks." : tasksTable(terminal, found)));
+  return exitCodes.ok;
+}
+
+export const tasksTable = (terminal: Terminal, found: readonly TaskInfo[]): string =>
+  renderTable(
+    terminal,
+    ["TASK", "KIND", "STATE", "DONE", "OF", "WHAT"],
+    found.map(({ id, kind, state, progress, target }) => [
+      String(id),
+      kind,
+      state,
+      grouped(progress.done),
+      `${grouped(progress.total)} ${progress.unit}`,
+      target,
+    ]),
+  );
+
+/**
+ * Prints one task. With --json: `{id, kind, target, arguments, actor, state, progress: {done, total, unit, busyMs, counts}, createdAt, startedAt,
+ * endedAt, error}`.
+ */
+export async function taskShow(terminal: Terminal, id: number, options: CommonOptions): Promise<ExitCode> {
+  const task = await withBackend(dataDirOf(options), options.project, (backend) => backend.task(id));
+  result(terminal, task, () => taskText(terminal, task));
+  return exitCodes.ok;
+}
+
+/** Ends a task where it is. With --json: the task, as `taskShow` prints it. */
+export async function taskCancel(terminal: Terminal, id: number, options: CommonOptions): Promise<ExitCode> {
+  const task = await withBackend(dataDirOf(options), options.project, (backend) => backend.cancelTask(id));
+  result(terminal, task, () => taskText(terminal, task));
+  return exitCodes.ok;
+}
+
+function taskText(terminal: Terminal, task: TaskInfo): string {
+  const { id, kind, target, actor, state, progress, createdAt, startedAt, endedAt, error } = task;
+  const { done, total, unit, busyMs, counts } = progress;
+  const speed = busyMs === 0 ? "" : `, ${grouped(Math.round((done * 1000) / busyMs))} a second of work`;
+  const outcomes = Object.entries(counts).filter(([name]) => name !== "steps");
+  const facts: [string, string | null][] = [
+    ["task", `${id} ${kind}`],
+    ["what", target],
+    ["asked by", actor],
+    ["state", state],
+    ["done", `${grouped(done)} of ${grouped(total)} ${unit}${speed}`],
+    ["of these", outcomes.map(([name, n]) => `${grouped(n)} ${name}`).join(", ") || null],
+    ["asked", createdAt],
+    ["started", startedAt],
+    ["ended", endedAt],
+    ["error", error],
+  ];
+  return facts
+    .flatMap(([name, value]) =>
+      value === null ? [] : [`${paint(terminal, "dim", name.padEnd(8))} ${visible(value)}`],
+    )
+    .join("\n");
+}
+
+/** Waits until a task has ended. */
+export async function untilEnded(backend: Backend, id: number): Promise<TaskInfo> {
+  for (;;) {
+    const task = await backend.task(id);
+    if (task.endedAt !== null) return task;
+    await delay(pollMs);
+  }
+}
+
+/** The exit code of a task that was waited for, and what to print of it. */
+export function printEnded(terminal: Terminal, task: TaskInfo): ExitCode {
+  result(terminal, task, () => taskText(terminal, task));
+  return task.state === "done" || task.endedAt === null ? exitCodes.ok : exitCodes.failed;
+}
+
+/** About how long a plan says that a task takes. */
+export const estimateText = (estimatedMs: number | null): string =>
+  estimatedMs === null ? "not known yet, as no such task has run" : `about ${spanText(estimatedMs)} of work`;

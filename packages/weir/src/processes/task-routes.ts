@@ -1,0 +1,86 @@
+import type { IncomingMessage } from "node:http";
+import { WeirError } from "@weir/contract";
+import type { Engine, QuarantineRequest, TaskInfo } from "@weir/engine";
+import { demand } from "@weir/govern";
+import type { Caller, Governance } from "@weir/govern";
+import { allow, integer, readJsonObject } from "./http-json.ts";
+
+const mostTasks = 1_000;
+
+/** Answers what is about tasks, and asks for those of the quarantine; undefined for any other path. */
+export async function tasked(
+  engine: Engine,
+  governance: Governance,
+  caller: Caller,
+  request: IncomingMessage,
+  url: URL,
+): Promise<{ readonly value: unknown } | undefined> {
+  const path = url.pathname.replace(/\/+$/, "");
+  const [, action] = /^\/api\/quarantine\/(reprocess|discard)$/.exec(path) ?? [];
+  if (action === "reprocess" || action === "discard") {
+    allow(request, "POST");
+    demand(caller, "operate");
+    const { plan, ...body } = await readJsonObject(request);
+    const asked: QuarantineRequest = { ...quarantineRequest(body), action };
+    if (plan === true) return { value: await engine.tasks.planQuarantine(asked) };
+    return { value: await askQuarantine(engine, governance, caller, asked) };
+  }
+  const [, id, cancel] = /^\/api\/tasks\/(\d{1,15})(\/cancel)?$/.exec(path) ?? [];
+  if (path !== "/api/tasks" && id === undefined) return undefined;
+  if (cancel !== undefined) {
+    allow(request, "POST");
+    demand(caller, "operate");
+    return { value: await cancelTask(engine, governance, caller, Number(id)) };
+  }
+  allow(request, "GET");
+  demand(caller, "status");
+  if (id !== undefined) return { value: await engine.tasks.show(Number(id)) };
+  const limit = integer("limit", url.searchParams.get("limit") ?? undefined, mostTasks);
+  return { value: { tasks: await engine.tasks.list(limit) } };
+}
+
+/** Recorded before it is done. @throws WeirError `invalid_usage`, `task_running` */
+export async function askQuarantine(
+  engine: Engine,
+  governance: Governance,
+  caller: Caller,
+  request: QuarantineRequest,
+): Promise<TaskInfo> {
+  const { action, ids, ...rest } = request;
+  const detail = { ...rest, ...(ids === undefined ? {} : { ids: ids.join(" ").slice(0, 2_000) }) };
+  await governance.record(caller, `quarantine.${action}`, null, detail);
+  return await engine.tasks.quarantine(request, caller.name);
+}
+
+/** Recorded before it is done. @throws WeirError `not_found`, `task_ended` */
+export async function cancelTask(
+  engine: Engine,
+  governance: Governance,
+  caller: Caller,
+  id: number,
+): Promise<TaskInfo> {
+  await governance.record(caller, "task.cancel", String(id));
+  return await engine.tasks.cancel(id);
+}
+
+function quarantineRequest(body: Readonly<Record<string, unknown>>): Omit<QuarantineRequest, "action"> {
+  const text = (name: "source" | "contract" | "reason" | "why"): Partial<Record<typeof name, string>> => {
+    const value = body[name];
+    if (value === undefined) return {};
+    if (typeof value !== "string") throw new WeirError("invalid_usage", `${name} must be a text.`);
+    return { [name]: value };
+  };
+  const { ids, share } = body;
+  const isList = Array.isArray(ids) && ids.every((id) => typeof id === "string");
+  if (ids !== undefined && !isList) throw new WeirError("invalid_usage", "ids must be a list of texts.");
+  if (share !== undefined && typeof share !== "number")
+    throw new WeirError("invalid_usage", "share must be a number.");
+  return {
+    ...text("source"),
+    ...text("contract"),
+    ...text("reason"),
+    ...text("why"),
+    ...(isList ? { ids } : {}),
+    ...(share === undefined ? {} : { share }),
+  };
+}
