@@ -17,7 +17,7 @@ const root = new URL("..", import.meta.url).pathname;
  */
 export async function withWeir<T>(
   below: string,
-  work: (url: string, weir: ChildProcess) => Promise<T>,
+  work: (url: string, weir: ChildProcess, dataDir: string) => Promise<T>,
   { env = {}, project = "project" }: { env?: NodeJS.ProcessEnv; project?: string } = {},
 ): Promise<T> {
   const dir = mkdtempSync(join(below, "weir-bench-"));
@@ -43,7 +43,7 @@ export async function withWeir<T>(
   });
   try {
     const url = await urlOf(dir, weir, () => errors);
-    return await work(url, weir);
+    return await work(url, weir, dir);
   } finally {
     weir.kill("SIGTERM");
     if (weir.exitCode === null) await once(weir, "exit");

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { collectBench } from "../packages/collect/src/collect.bench.ts";
 import { postgresMissing } from "@weir/testkit";
+import { benchBackfill } from "./backfill.ts";
 import { benchCapture } from "./capture.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { benchEngine } from "./engine.ts";
@@ -16,7 +17,7 @@ import { benchSeenIds } from "./seen-ids.ts";
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,lookups,scans,memory   some of them
+ *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,backfill,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -124,6 +125,20 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     title: "end to end at 30,000 events/s",
     figure: "queryableMs.p95",
     run: async () => flat(await endToEnd({ below, seconds: smoke ? 2 : 60, rate: smoke ? 2_000 : 30_000 })),
+  },
+  backfill: {
+    title: "a backfill of files beside 5,000 live events/s: how much later these can be queried",
+    figure: "slower",
+    once: true,
+    run: async () =>
+      flat(
+        await benchBackfill({
+          below,
+          seconds: smoke ? 2 : 30,
+          rate: smoke ? 500 : 5_000,
+          rows: smoke ? 5_000 : 400_000,
+        }),
+      ),
   },
   lookups: lookups(false),
   scans: lookups(true),

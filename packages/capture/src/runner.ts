@@ -14,6 +14,12 @@ export interface RunnerOptions {
   readonly store: LogStore;
   /** Holds `capture/<source>.json`. */
   readonly dataDir: string;
+  /** The stream's writer; default `capture`. */
+  readonly writer?: string;
+  /** Where the cursor is; default `capture/<source>.json`. */
+  readonly cursorFile?: string;
+  /** Awaited before each append, with its bytes; an append that it refuses is not made. */
+  readonly admit?: (bytes: number, signal: AbortSignal) => Promise<void>;
   readonly log: CaptureContext["log"];
   readonly onStatus?: (status: CaptureStatus) => void;
 }
@@ -32,16 +38,22 @@ export async function runCapture(
   options: RunnerOptions,
 ): Promise<{ stop: () => Promise<void>; ended: Promise<void> }> {
   const { source, capture, store, dataDir, log, onStatus = () => {} } = options;
-  const cursor = new CursorFile(join(dataDir, "capture", `${source}.json`));
+  const { writer: name = "capture", admit } = options;
+  const cursor = new CursorFile(options.cursorFile ?? join(dataDir, "capture", `${source}.json`));
   const saved = cursor.load();
-  const writer = await store.openWriter(source, "capture");
+  const writer = await store.openWriter(source, name);
   const abort = new AbortController();
+  // Without it nothing is awaited first: appends keep the order of the calls.
+  const appendAdmitted = async (lines: Lines): Promise<void> => {
+    if (admit !== undefined) await admit(lines.bytes.length, abort.signal);
+    await append(writer, lines, abort.signal, log);
+  };
   const context: CaptureContext = {
     source,
     signal: abort.signal,
     cursor: saved,
-    append: (records) => append(writer, recordLines(records, Date.now() * 1000), abort.signal, log),
-    appendLines: ({ lines }) => append(writer, lines, abort.signal, log),
+    append: (records) => appendAdmitted(recordLines(records, Date.now() * 1000)),
+    appendLines: ({ lines }) => appendAdmitted(lines),
     saveCursor: (value) => {
       cursor.save(value);
       return Promise.resolve();

@@ -1,3 +1,4 @@
+import { text } from "@weir/compile";
 import type { LogStore } from "@weir/log";
 import type { Database } from "./database.ts";
 
@@ -20,6 +21,19 @@ export async function behind(
       return offset < Math.max(sealed, open ?? 0);
     });
     return { commit, behind: lacks };
+  } finally {
+    sql.close();
+  }
+}
+
+/** The last segment of a stream that is committed; 0 if none is. */
+export async function committedSegment(database: Database, source: string, writer: string): Promise<number> {
+  const sql = await database.connect();
+  try {
+    const { number } = await sql.row<{ number: number }>(
+      `SELECT coalesce(max(number), 0)::DOUBLE AS number FROM db.weir.offsets WHERE source = ${text(source)} AND writer = ${text(writer)}`,
+    );
+    return number;
   } finally {
     sql.close();
   }

@@ -2,6 +2,8 @@ import type { LogStore, SegmentRef } from "@weir/log";
 import { failpoint } from "@weir/log";
 import { WeirError } from "@weir/contract";
 import { text } from "@weir/compile";
+import { defaultShare, isBackfill } from "./backfill-shares.ts";
+import type { BackfillShares } from "./backfill-shares.ts";
 import type { Sql } from "./database.ts";
 import type { ResolvedSettings } from "./settings.ts";
 
@@ -14,12 +16,18 @@ export interface BatchPlan {
 interface Stream {
   readonly source: string;
   readonly writer: string;
+  readonly isBackfill: boolean;
   /** The last segment in a plan. */
   planned: number;
   /** Sealed segments that are not in a plan, in order. */
   waiting: SegmentRef[];
 }
 
+/** Without a live record for this long there is nothing to spare the engine for. */
+const liveIdleMs = 5_000;
+const idleShare = 4;
+/** What a byte costs before any was measured: 20 MB a second. */
+const firstMsPerByte = 1 / 20_000;
 const maxSegmentsABatch = 512;
 const streamsEveryMs = 1_000;
 
@@ -29,6 +37,11 @@ const streamsEveryMs = 1_000;
  *
  * Invariant: for each stream, plans cover consecutive segments, each segment is in one plan, and plans are
  * committed in order.
+ *
+ * Live streams come first. A backfill's segments are no reason for a batch before its time, and a batch takes so many of them as
+ * the engine works off in the backfill's share of the time between two batches, by what bytes cost it lately; one at least, so that
+ * the backfill ends. Where no live record came for a while, they may have a quarter of a batch, at once: the next live record waits no
+ * longer than that takes.
  */
 export class Planner {
   readonly #store: LogStore;
@@ -39,11 +52,20 @@ export class Planner {
   #next = 1;
   #unfinished: BatchPlan[] = [];
   #waitingSince: number | undefined;
+  readonly #shares: Pick<BackfillShares, "of">;
+  #liveAt = -Infinity;
+  #msPerByte = firstMsPerByte;
 
-  constructor(store: LogStore, sql: Sql, settings: ResolvedSettings) {
+  constructor(
+    store: LogStore,
+    sql: Sql,
+    settings: ResolvedSettings,
+    shares: Pick<BackfillShares, "of"> = { of: () => defaultShare },
+  ) {
     this.#store = store;
     this.#sql = sql;
     this.#settings = settings;
+    this.#shares = shares;
   }
 
   /** Reads where the state stands and which plans a crash left open. @throws WeirError `segment_missing`, `segment_corrupt` */
@@ -129,17 +151,31 @@ export class Planner {
     const unfinished = this.#unfinished.shift();
     if (unfinished !== undefined) return unfinished;
     await this.#look(nowMs);
-    const { segments, bytes } = this.waiting;
-    if (segments === 0) {
+    const all = [...this.#streams.values()].filter(({ waiting }) => waiting.length > 0);
+    const live = all.filter((stream) => !stream.isBackfill);
+    const backfills = all.filter((stream) => stream.isBackfill);
+    if (all.length === 0) {
       this.#waitingSince = undefined;
       return undefined;
     }
+    if (live.length > 0) this.#liveAt = nowMs;
     this.#waitingSince ??= nowMs;
+    const { batchBytes, commitAgeMs } = this.#settings;
+    const isIdle = nowMs - this.#liveAt >= liveIdleMs;
+    const idleBytes = batchBytes / idleShare;
     const due =
-      hurry || bytes >= this.#settings.batchBytes || nowMs - this.#waitingSince >= this.#settings.commitAgeMs;
+      hurry ||
+      bytesOf(live) >= batchBytes ||
+      nowMs - this.#waitingSince >= commitAgeMs ||
+      (isIdle && bytesOf(backfills) >= idleBytes);
     if (!due) return undefined;
     this.#waitingSince = undefined;
-    return await this.#record(this.#take());
+    const share = this.#shares.of(
+      backfills.map(({ writer }) => writer),
+      nowMs,
+    );
+    const backfillBytes = isIdle ? idleBytes : Math.min(idleBytes, (share * commitAgeMs) / this.#msPerByte);
+    return await this.#record([...this.#take(live, batchBytes), ...this.#take(backfills, backfillBytes)]);
   }
 
   /** Whether a crash left plans that were not given out yet. */
@@ -170,19 +206,26 @@ export class Planner {
     }
   }
 
-  /** Takes segments from the streams in turn, oldest first within each, up to the bounds of a batch. */
-  #take(): SegmentRef[] {
+  /** Takes note of what the engine did with a batch, in ms of work. */
+  spent({ segments }: BatchPlan, timings: Readonly<Record<string, number>>): void {
+    const ms = Object.values(timings).reduce((sum, one) => sum + one, 0);
+    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    // Of small batches most of the time goes into what each one takes, whatever its size.
+    if (bytes < this.#settings.batchBytes / 256) return;
+    this.#msPerByte += (ms / bytes - this.#msPerByte) / 4;
+  }
+
+  /** Takes segments from streams in turn, oldest first within each, up to so many bytes and the bounds of a batch; one at least. */
+  #take(streams: readonly Stream[], mostBytes: number): SegmentRef[] {
     const segments: SegmentRef[] = [];
     let bytes = 0;
     let records = 0;
     for (let took = true; took;) {
       took = false;
-      for (const stream of this.#streams.values()) {
+      for (const stream of streams) {
         const ref = stream.waiting[0];
         if (ref === undefined || segments.length >= maxSegmentsABatch) continue;
-        const fits =
-          bytes + ref.bytes <= this.#settings.batchBytes &&
-          records + ref.records <= this.#settings.batchRecords;
+        const fits = bytes + ref.bytes <= mostBytes && records + ref.records <= this.#settings.batchRecords;
         if (segments.length > 0 && !fits) continue;
         stream.waiting.shift();
         stream.planned = ref.number;
@@ -210,11 +253,14 @@ export class Planner {
     const key = `${source}/${writer}`;
     const known = this.#streams.get(key);
     if (known !== undefined) return known;
-    const stream: Stream = { source, writer, planned: 0, waiting: [] };
+    const stream: Stream = { source, writer, isBackfill: isBackfill(writer), planned: 0, waiting: [] };
     this.#streams.set(key, stream);
     return stream;
   }
 }
+
+const bytesOf = (streams: readonly Stream[]): number =>
+  streams.reduce((sum, { waiting }) => sum + waiting.reduce((bytes, ref) => bytes + ref.bytes, 0), 0);
 
 interface PlanRow extends Record<string, string | number> {
   batch: number;

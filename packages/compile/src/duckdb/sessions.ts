@@ -8,6 +8,7 @@ import {
   changedTable,
   eventsQuery,
   eventsView,
+  removedTable,
   sameKeys,
   stateColumns,
   stateTable,
@@ -24,7 +25,7 @@ import {
   rekeyedTable,
   setPersons,
 } from "./rekey.ts";
-import { freshView, removedTable } from "./rows.ts";
+import { freshView } from "./rows.ts";
 
 /**
  * Sessions. Invariant: two stored sessions of one key are always more than the gap apart.

@@ -61,6 +61,8 @@ function lazyHandlers(terminal: Terminal): Handlers {
     tasks: async (options) => (await import("./commands/task.ts")).tasks(terminal, options),
     taskShow: async (id, options) => (await import("./commands/task.ts")).taskShow(terminal, id, options),
     taskCancel: async (id, options) => (await import("./commands/task.ts")).taskCancel(terminal, id, options),
+    backfill: async (source, options) =>
+      (await import("./commands/backfill.ts")).backfill(terminal, source, options),
     trace: async (id, options) => (await import("./commands/trace.ts")).trace(terminal, id, options),
     tokenCreate: async (name, options) =>
       (await import("./commands/token.ts")).tokenCreate(terminal, name, options),

@@ -70,6 +70,14 @@ export interface TraceOptions extends CommonOptions {
   readonly contract?: string;
 }
 
+export interface BackfillOptions extends CommonOptions {
+  readonly files?: string;
+  readonly contract?: string;
+  readonly share: number;
+  readonly plan?: boolean;
+  readonly cancel?: string;
+}
+
 export interface TokenOptions extends CommonOptions {
   readonly role: Role;
   readonly expires?: Duration;
@@ -100,6 +108,7 @@ export interface Handlers {
   taskShow(id: number, options: CommonOptions): Promise<ExitCode>;
   taskCancel(id: number, options: CommonOptions): Promise<ExitCode>;
   trace(id: string, options: TraceOptions): Promise<ExitCode>;
+  backfill(source: string | undefined, options: BackfillOptions): Promise<ExitCode>;
   tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
   tokenList(options: CommonOptions): Promise<ExitCode>;
   tokenRevoke(name: string, options: CommonOptions): Promise<ExitCode>;
@@ -210,12 +219,37 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .argument("<id>", "the record's id")
     .option("--contract <name>", "only under this contract")
     .action(async (id: string, options: TraceOptions) => done(await handlers.trace(id, options)));
+  backfillCommand(program, handlers, done);
   tokenCommands(program, handlers, done);
   auditCommands(program, handlers, done);
   return program;
 }
 
 type Done = (code: ExitCode) => void;
+
+function backfillCommand(program: Command, handlers: Handlers, done: Done): void {
+  common(program.command("backfill"))
+    .description(
+      "read files of the past into a source, and return when they are loaded; the same command again goes on with it",
+    )
+    .argument("[source]", "the source whose records they are")
+    .option("--files <pattern>", "their paths: CSV, NDJSON, JSON, Parquet or Avro, with *, **, ? and {a,b}")
+    .option("--contract <name>", "the contract of their rows, where the source has several")
+    .addOption(
+      new Option("--share <share>", "of the engine's time, while live records come")
+        .argParser((text) => {
+          const share = Number(text);
+          if (text.trim() !== "" && share >= 0.01 && share <= 0.9) return share;
+          throw new InvalidArgumentError("It must be a number from 0.01 to 0.9.");
+        })
+        .default(0.25),
+    )
+    .option("--plan", "only print what would be read")
+    .option("--cancel <id>", "end one that runs")
+    .action(async (source: string | undefined, options: BackfillOptions) =>
+      done(await handlers.backfill(source, options)),
+    );
+}
 
 function tokenCommands(program: Command, handlers: Handlers, done: Done): void {
   const token = program.command("token").description("tokens for the API").helpCommand(false);

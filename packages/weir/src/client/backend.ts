@@ -11,6 +11,7 @@ import type {
   VerifyReport,
 } from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
+import type { BackfillState } from "../backfill/state.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 
@@ -26,7 +27,11 @@ export interface EngineProcess {
 export interface StatusReport extends EngineStatus {
   readonly process: EngineProcess | null;
   readonly instance: InstanceFile | null;
+  /** Newest first. */
+  readonly backfills: readonly BackfillState[];
 }
+
+export type BackfillAction = "backfill.start" | "backfill.cancel";
 
 export interface QueryLimits {
   readonly maxRows: number;
@@ -63,6 +68,14 @@ export interface Backend {
   /** @throws WeirError `not_found` for a contract that there is not */
   trace(id: string, contract: string | undefined): Promise<readonly Traced[]>;
   verify(): Promise<VerifyReport>;
+  /** The last segment of a stream that is loaded; 0 if none is. */
+  committedSegment(source: string, writer: string): Promise<number>;
+  /** Writes something that a command is about to do itself into the audit log. */
+  recordAction(
+    action: BackfillAction,
+    target: string,
+    detail: Readonly<Record<string, string | number>>,
+  ): Promise<void>;
   /**
    * Resolves when everything acknowledged before the call is loaded.
    *

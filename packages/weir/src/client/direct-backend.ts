@@ -13,6 +13,7 @@ import type {
 import type { LogStore } from "@weir/log";
 import { localCaller } from "@weir/govern";
 import type { AuditEntry, AuditVerdict, Governance, Role, TokenInfo } from "@weir/govern";
+import { readBackfills } from "../backfill/state.ts";
 import { openEngine } from "../open-engine.ts";
 import { sealAbandoned } from "../processes/abandoned.ts";
 import { createToken, listAudit, revokeToken, verifyAudit } from "../processes/govern-routes.ts";
@@ -20,7 +21,7 @@ import type { NewToken } from "../processes/govern-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
 import { askQuarantine, cancelTask } from "../processes/task-routes.ts";
-import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
+import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 
 /** Segments of one stream that the lag counts one by one. */
 const countedSegments = 100_000;
@@ -50,7 +51,14 @@ export class DirectBackend implements Backend {
   }
 
   async status(): Promise<StatusReport> {
-    return { ...(await this.#engine.status()), lag: await this.#lag(), process: null, instance: null };
+    const backfills = readBackfills(this.#dataDir);
+    return {
+      ...(await this.#engine.status()),
+      lag: await this.#lag(),
+      process: null,
+      instance: null,
+      backfills,
+    };
   }
 
   async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
@@ -98,6 +106,18 @@ export class DirectBackend implements Backend {
   async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {
     await this.#governance.record(localCaller, "trace", id, { contract: contract ?? null });
     return await this.#engine.trace(id, contract);
+  }
+
+  async committedSegment(source: string, writer: string): Promise<number> {
+    return await this.#engine.committedSegment(source, writer);
+  }
+
+  async recordAction(
+    action: BackfillAction,
+    target: string,
+    detail: Readonly<Record<string, string | number>>,
+  ): Promise<void> {
+    await this.#governance.record(localCaller, action, target, detail);
   }
 
   async verify(): Promise<VerifyReport> {

@@ -12,7 +12,7 @@ import type {
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
-import type { Backend, QueryLimits, StatusReport } from "./backend.ts";
+import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 import type { FoundInstance } from "./find.ts";
 import { apiRequest } from "./request.ts";
 import type { ApiAddress } from "./request.ts";
@@ -85,6 +85,19 @@ export class HttpBackend implements Backend {
     const parameters = new URLSearchParams({ id, ...(contract === undefined ? {} : { contract }) });
     const found = await this.#get(`/api/trace?${parameters.toString()}`, verifyMs);
     return (found as { contracts: Traced[] }).contracts;
+  }
+
+  async committedSegment(source: string, writer: string): Promise<number> {
+    const parameters = new URLSearchParams({ source, writer });
+    return ((await this.#get(`/api/offsets?${parameters.toString()}`, quickMs)) as { number: number }).number;
+  }
+
+  async recordAction(
+    action: BackfillAction,
+    target: string,
+    detail: Readonly<Record<string, string | number>>,
+  ): Promise<void> {
+    await this.#post("/api/backfills", { action, target, detail }, quickMs);
   }
 
   async verify(): Promise<VerifyReport> {

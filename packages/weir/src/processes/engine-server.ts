@@ -1,11 +1,13 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { dirname } from "node:path";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
 import { demand } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
 import type { StatusReport } from "../client/backend.ts";
+import { readBackfills } from "../backfill/state.ts";
 import { ChangeStreams } from "./change-streams.ts";
 import type { StreamLimits } from "./change-streams.ts";
 import { callerOf, governed } from "./govern-routes.ts";
@@ -141,6 +143,20 @@ export class EngineServer {
         await this.#governance.record(caller, "trace", id, { contract: contract ?? null });
         return { contracts: await this.#engine.trace(id, contract) };
       }
+      case "/api/offsets": {
+        allow(request, "GET");
+        demand(caller, "status");
+        const { source = "", writer = "" } = parametersOf(url);
+        return { number: await this.#engine.committedSegment(source, writer) };
+      }
+      case "/api/backfills":
+        allow(request, "GET", "POST");
+        if (request.method === "GET") {
+          demand(caller, "status");
+          return { backfills: readBackfills(dirname(this.#settings.runDir)) };
+        }
+        demand(caller, "operate");
+        return await this.#recordBackfill(caller, await readJsonObject(request));
       case "/api/verify":
         allow(request, "GET");
         demand(caller, "operate");
@@ -160,7 +176,21 @@ export class EngineServer {
         residentBytes: process.memoryUsage.rss(),
       },
       instance: await this.#instance(),
+      backfills: readBackfills(dirname(this.#settings.runDir)),
     };
+  }
+
+  /** What the command does on this machine is in the audit log first. */
+  async #recordBackfill(
+    caller: Caller,
+    { action, target, detail }: Readonly<Record<string, unknown>>,
+  ): Promise<{ recorded: true }> {
+    const isAction = action === "backfill.start" || action === "backfill.cancel";
+    if (!isAction || typeof target !== "string" || typeof detail !== "object" || detail === null)
+      throw new WeirError("invalid_usage", "This is no action of a backfill.");
+    const told = Object.entries(detail).map(([name, value]) => [name, String(value)]);
+    await this.#governance.record(caller, action, target, Object.fromEntries(told) as Record<string, string>);
+    return { recorded: true };
   }
 
   async #query(request: IncomingMessage, response: ServerResponse, url: URL, caller: Caller): Promise<void> {

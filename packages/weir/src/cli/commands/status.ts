@@ -5,6 +5,7 @@ import { exitCodeFor, exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
 import { isWeirError } from "../../processes/messages.ts";
 import type { InstanceFile } from "../../processes/run-files.ts";
+import { stateText } from "../backfill-text.ts";
 import { dataDirOf } from "../place.ts";
 import type { CommonOptions } from "../program.ts";
 import { printError } from "../report.ts";
@@ -93,6 +94,7 @@ function statusText(terminal: Terminal, report: StatusReport): string {
     ...(report.tables.length === 0 ? [] : [tables]),
     ...(report.tasks.length === 0 ? [] : [tasksTable(terminal, report.tasks)]),
     ...(concerns.length === 0 ? [] : [concerns.join("\n")]),
+    ...(report.backfills.length === 0 ? [] : [report.backfills.map(stateText).join("\n")]),
   ].join("\n\n");
 }
 

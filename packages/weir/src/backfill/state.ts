@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** One backfill, as its file tells: `backfill/<id>.json` in the data directory. */
+export interface BackfillState {
+  readonly id: string;
+  readonly source: string;
+  readonly contract: string;
+  /** The pattern of its files; absolute. */
+  readonly pattern: string;
+  /** Of the engine's time, while live records come. */
+  readonly share: number;
+  /** `stopped`: its process ended before it was done; the same command goes on with it. */
+  readonly state: "running" | "stopped" | "done" | "cancelled";
+  /** Of the process that runs it or did. */
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly files: number;
+  readonly filesRead: number;
+  readonly filesDamaged: number;
+  readonly bytes: number;
+  /** Of the files that are done. */
+  readonly bytesDone: number;
+  /** Records appended by its last process. */
+  readonly rows: number;
+  readonly problem: string | null;
+}
+
+/**
+ * The same command is the same backfill: begun again it goes on, and when it is done it is done.
+ *
+ * @returns 8 hexadecimal digits
+ */
+export const backfillId = (source: string, contract: string, pattern: string): string =>
+  createHash("sha256")
+    .update(JSON.stringify([source, contract, pattern]))
+    .digest("hex")
+    .slice(0, 8);
+
+export const writerOf = (id: string): string => `backfill-${id}`;
+const directoryOf = (dataDir: string): string => join(dataDir, "backfill");
+export const stateFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.json`);
+/** What the capture of its files knows; see FilesBackfill. */
+export const cursorFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.cursor`);
+const cancelFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.cancel`);
+
+/** Replaces the file as a whole. It is for people: nothing that has to survive a loss of power is in it alone. */
+export function saveState(dataDir: string, state: BackfillState): void {
+  const path = stateFile(dataDir, state.id);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, JSON.stringify(state));
+  renameSync(`${path}.new`, path);
+}
+
+/** Every backfill of a data directory, newest first. */
+export function readBackfills(dataDir: string): BackfillState[] {
+  if (!existsSync(directoryOf(dataDir))) return [];
+  const ids = readdirSync(directoryOf(dataDir)).flatMap(
+    (name) => /^([0-9a-f]{8})\.json$/.exec(name)?.[1] ?? [],
+  );
+  return ids
+    .flatMap((id) => readBackfill(dataDir, id) ?? [])
+    .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+}
+
+export function readBackfill(dataDir: string, id: string): BackfillState | undefined {
+  let text: string;
+  try {
+    text = readFileSync(stateFile(dataDir, id), "utf8");
+  } catch {
+    return undefined;
+  }
+  const state = JSON.parse(text) as BackfillState;
+  return state.state === "running" && !isAlive(state.pid) ? { ...state, state: "stopped" } : state;
+}
+
+/** Asks the process that runs it to end. */
+export const askToCancel = (dataDir: string, id: string): void => writeFileSync(cancelFile(dataDir, id), "");
+export const isCancelAsked = (dataDir: string, id: string): boolean => existsSync(cancelFile(dataDir, id));
+export const forgetCancel = (dataDir: string, id: string): void =>
+  rmSync(cancelFile(dataDir, id), { force: true });
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
