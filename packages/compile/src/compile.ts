@@ -9,6 +9,7 @@ import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { inputsFirst } from "./order.ts";
 import type { Program, TableParts, TableProgram } from "./program.ts";
+import { subjectPaths } from "./subjects.ts";
 import type { ProjectSpec } from "./table.ts";
 
 /** Names that views and schemas of Weir's own have. */
@@ -41,6 +42,7 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     kindOf(spec).check(spec, { name, at, project, contracts, models, problem });
   }
   const order = orderTables(project, problems);
+  const subjects = subjectPaths(project, contracts, models, (text) => void problems.push(text));
   if (problems.length > 0) {
     throw new WeirError("project_invalid", problems.join("\n"), { where: `project ${project.name}` });
   }
@@ -55,6 +57,7 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
       Object.entries(project.sources).map(([name, source]) => [name, source.contracts.map((c) => c.name)]),
     ),
     tables: compileTables(project, order, models, dialect),
+    subjects: subjects.map((path) => dialect.subject(path)),
   };
 }
 

@@ -34,7 +34,7 @@ export function identity(options: {
   };
 }
 
-function link(contract: Contract, fields: IdFields): IdentityLink {
+export function link(contract: Contract, fields: IdFields): IdentityLink {
   if (isList(fields)) return { contract, ids: fields.map((path) => ({ kind: path, path })) };
   const ids = Object.entries(fields).flatMap(([kind, paths]) =>
     (isList(paths) ? paths : [paths]).map((path) => ({ kind, path })),

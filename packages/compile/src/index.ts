@@ -33,6 +33,8 @@ export type {
   SourceContracts,
   TableSpec,
 } from "./table.ts";
+export type { PrivacySpec, SubjectField } from "./privacy.ts";
+export { sameValue } from "./duckdb/subjects.ts";
 export { keepsValues } from "./column-type.ts";
 export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";

@@ -1,5 +1,6 @@
 import type { Contract } from "@weir/contract";
 import type { ContractModel } from "./model.ts";
+import type { SubjectField } from "./privacy.ts";
 import type { TableSpec } from "./table.ts";
 
 /** One step of a program: SQL that runs as it stands, with what it is for. */
@@ -24,6 +25,8 @@ export interface ContractProgram {
   readonly fresh: Statement;
   readonly clean: string;
   readonly emptyClean: string;
+  /** The columns `h0` to `h3` of `ids`, of rows of the clean zone in `removed_<contract>`. */
+  readonly removedIds: string;
 }
 
 /**
@@ -148,6 +151,8 @@ export interface Program {
   readonly sources: Readonly<Record<string, readonly string[]>>;
   /** Each after those that it reads. */
   readonly tables: readonly TableProgram[];
+  /** The fields that name the person of a record. */
+  readonly subjects: readonly SubjectField[];
 }
 
 /** The program as text: every statement in the order in which a batch runs it. */

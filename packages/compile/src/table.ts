@@ -1,5 +1,6 @@
 import type { Contract, JSONSchema } from "@weir/contract";
 import type { Measure } from "./measure.ts";
+import type { PrivacySpec } from "./privacy.ts";
 
 /** Part of a key: a field by its dotted path, or who a record is of. */
 export type KeyPart = string | PersonKey;
@@ -116,4 +117,5 @@ export interface ProjectSpec {
   readonly name: string;
   readonly sources: Readonly<Record<string, SourceContracts>>;
   readonly tables: Readonly<Record<string, TableSpec>>;
+  readonly privacy?: PrivacySpec;
 }

@@ -68,4 +68,24 @@ export const governErrorCodes = {
     meaning: "This project keeps no vault, as none of its fields is tagged as personal.",
     remedy: "docs/guide/privacy.md shows how fields are tagged.",
   },
+  // Erasure
+  erasure_invalid: {
+    status: 400,
+    meaning: "An erasure names no identifier, or one of a kind that the project does not have.",
+    remedy:
+      "weir erase --help shows how identifiers are given; docs/guide/erasure.md how a project declares them.",
+  },
+  erasure_too_large: {
+    status: 409,
+    meaning:
+      "An erasure would reach more identifiers or records than the limits of the project allow. Nothing was erased.",
+    remedy:
+      "weir erase --dry-run shows what it reaches. If all of it is of the one person, ask again with --allow-many and the reason.",
+  },
+  erasure_blocked: {
+    status: 409,
+    meaning:
+      "A table that has the person's rows is set aside, so that they cannot be taken out of it. Nothing was erased.",
+    remedy: "weir status says why the table is set aside; correct it, restart, and ask again.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;

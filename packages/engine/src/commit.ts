@@ -5,6 +5,7 @@ import { FailedTable, storeAside, without, withReaders } from "./aside.ts";
 import type { Aside } from "./aside.ts";
 import { recordGone } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
+import { leaveOut } from "./erase/schema.ts";
 import type { BatchIds, IdIndex, Verdict } from "./ids/id-index.ts";
 import { idColumns } from "./ids/recent-ids.ts";
 import { manifestValues } from "./lake.ts";
@@ -274,10 +275,11 @@ async function countOutcomes(
     counts.set(key, fresh);
     return fresh;
   };
-  for (const { source, contract, received, quarantined } of staged.received) {
+  for (const { source, contract, received, quarantined, suppressed } of staged.received) {
     const count = at(source, contract);
     count.received += received;
     count.quarantined += quarantined;
+    count.suppressed += suppressed;
   }
   for (const { contract } of staged.contracts) {
     const rows = await sql.rows<{ source: string; loaded: number; duplicate: number }>(
@@ -355,10 +357,14 @@ async function writeSystemTables(
       WHEN MATCHED THEN UPDATE SET number = s.number
       WHEN NOT MATCHED THEN INSERT VALUES (s.source, s.writer, s.number)`);
   }
+  // Those that were received before are in the raw zone.
+  const suppressed =
+    staged.again === undefined ? counts.reduce((sum, count) => sum + count.suppressed, 0) : 0;
   const replaced = (staged.again?.replaces ?? []).map(text).join(", ");
   if (replaced !== "") await sql.run(`DELETE FROM db.weir.files WHERE path IN (${replaced})`);
   await sql.run(`
     ${manifest.length > 0 ? `INSERT INTO db.weir.files VALUES ${manifest.join(", ")};` : ""}
+    ${suppressed > 0 ? `${leaveOut("raw", suppressed)};` : ""}
     DELETE FROM db.weir.plans WHERE batch = ${commit};
     INSERT INTO db.weir.commits VALUES (${commit}, make_timestamp(${Date.now() * 1000}), ${plan.segments.length},
       ${newRecords(staged)}, ${staged.newestReceivedUs})`);

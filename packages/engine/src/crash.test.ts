@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { EngineCampaign, crashSettings } from "./crash-campaign.fixture.ts";
 import type { Defect } from "./crash-defects.fixture.ts";
 import { killAt } from "./crash-steps.fixture.ts";
-import { engineFailpoints, vaultFailpoints } from "./failpoints.ts";
+import { engineFailpoints, erasureFailpoints, vaultFailpoints } from "./failpoints.ts";
 
 const seed = seedOfRun();
 
@@ -53,7 +53,7 @@ test("the list of failpoints is what the code has", () => {
     const code = readFileSync(join(import.meta.dirname, name), "utf8");
     for (const [, failpoint = ""] of code.matchAll(/failpoint\("([^"]+)"\)/g)) used.add(failpoint);
   }
-  expect([...used].sort()).toEqual([...engineFailpoints, ...vaultFailpoints].sort());
+  expect([...used].sort()).toEqual([...engineFailpoints, ...vaultFailpoints, ...erasureFailpoints].sort());
 });
 
 /** Two kills, with or without a planted defect; then what is wrong. */

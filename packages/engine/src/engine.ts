@@ -1,8 +1,6 @@
 import { join } from "node:path";
-import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
-import type { LogStore } from "@weir/log";
 import { behind, committedSegment } from "./behind.ts";
 import { checkProgram } from "./check-program.ts";
 import type { ChangePosition } from "./changes/position.ts";
@@ -16,8 +14,12 @@ import { checkColumns } from "./contract-columns.ts";
 import { Database } from "./database.ts";
 import type { Sql } from "./database.ts";
 import { engineError } from "./engine-error.ts";
+import { settingsOf } from "./engine-options.ts";
+import type { EngineOptions, EngineParts } from "./engine-options.ts";
+import { Erasures } from "./erase/erasures.ts";
+import { resolveErasure } from "./erase/settings.ts";
+import { Suppression } from "./erase/suppression.ts";
 import { IdStore } from "./ids/id-store.ts";
-import type { Retention } from "./keep.ts";
 import { LakeUpkeep } from "./lake-upkeep.ts";
 import { Lake } from "./lake.ts";
 import { Planner } from "./planner.ts";
@@ -27,12 +29,12 @@ import type { QueryOptions, QueryResult, QuerySink } from "./query.ts";
 import { RemovedHistory } from "./removed-history.ts";
 import { ReplacedFiles } from "./replaced-files.ts";
 import { LogRetention } from "./retention.ts";
-import { prepareSchema } from "./schema.ts";
+import { prepareSchema, prepareStaging } from "./schema.ts";
+import type { Salts } from "./schema.ts";
 import type { LookupParameters } from "./serve/lookup.ts";
 import { Serving } from "./serve/serving.ts";
 import type { LookupResult } from "./serve/serving.ts";
-import { resolveSettings } from "./settings.ts";
-import type { EngineSettings, ResolvedSettings } from "./settings.ts";
+import type { ResolvedSettings } from "./settings.ts";
 import { Snapshots } from "./snapshots.ts";
 import { stageBatch } from "./stage.ts";
 import type { StagedBatch } from "./stage.ts";
@@ -47,36 +49,6 @@ import type { Traced } from "./trace.ts";
 import { verifyState } from "./verify.ts";
 import type { VerifyReport } from "./verify.ts";
 import { createViews } from "./views.ts";
-
-export interface EngineOptions {
-  /** Holds `state/` and `lake/`. */
-  readonly dataDir: string;
-  readonly program: Program;
-  readonly store: LogStore;
-  readonly settings?: EngineSettings;
-  readonly retention?: Retention;
-  readonly onEvent?: (event: EngineEvent) => void;
-}
-
-/** What an operator should be able to find in the logs of the process. */
-export type EngineEvent =
-  | ({ readonly kind: "commit" } & Committed)
-  | { readonly kind: "tables_built"; readonly tables: readonly string[] }
-  | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string };
-
-const settingsOf = ({
-  settings,
-  retention,
-  program: { contracts, tables },
-}: EngineOptions): ResolvedSettings =>
-  resolveSettings(settings, retention, {
-    contracts: contracts.map(({ contract }) => contract.name),
-    tables: tables.map(({ name }) => name),
-  });
-
-/** What a connection needs to stage batches. */
-const prepareStaging = (sql: Sql, salt: string): Promise<void> =>
-  sql.run(`SET VARIABLE weir_salt = '${salt}'; SET search_path = 'memory.main'`);
 
 const idleMs = 25;
 const forgetEveryMs = 3_600_000;
@@ -115,7 +87,8 @@ export class Engine {
   readonly #queries: Queries;
   readonly #serving: Serving;
   readonly #changesKeptMs: number;
-  readonly #salt: string;
+  readonly #salts: Salts;
+  readonly #suppression: Suppression;
   readonly #failed: Promise<WeirError>;
   #fail: (error: WeirError) => void = () => undefined;
   readonly quarantine: Quarantine;
@@ -123,6 +96,7 @@ export class Engine {
   readonly tasks: Tasks;
   /** Commits that tasks ask for. */
   readonly #asked = new AskedCommits();
+  readonly erasures: Erasures;
   /** The number of the last commit, and how to wait for the next. */
   readonly commits: Commits;
   #loop: Promise<void> | undefined;
@@ -136,28 +110,7 @@ export class Engine {
   #forgotAt = 0;
   #newestReceivedUs = 0;
 
-  private constructor(parts: {
-    options: EngineOptions;
-    upkeepEveryMs: number;
-    database: Database;
-    lake: Lake;
-    planner: Planner;
-    ids: IdStore;
-    retention: LogRetention;
-    upkeep: LakeUpkeep;
-    history: RemovedHistory;
-    replaced: ReplacedFiles;
-    lanes: Sql[];
-    commitSql: Sql;
-    aside: Map<string, string>;
-    snapshots: Snapshots;
-    commits: Commits;
-    serving: Serving;
-    changesKeptMs: number;
-    salt: string;
-    taskSql: Sql;
-    taskChunkRows: number;
-  }) {
+  private constructor(parts: EngineParts) {
     this.#options = parts.options;
     this.#upkeepEveryMs = parts.upkeepEveryMs;
     this.#database = parts.database;
@@ -175,12 +128,22 @@ export class Engine {
     this.#queries = new Queries(parts.snapshots);
     this.#serving = parts.serving;
     this.#changesKeptMs = parts.changesKeptMs;
-    this.#salt = parts.salt;
+    this.#salts = parts.salts;
+    this.#suppression = parts.suppression;
     this.commits = parts.commits;
     this.quarantine = new Quarantine(this.#queries);
     this.tasks = new Tasks(this.#taskHost(), parts.taskSql, parts.taskChunkRows, () => this.start());
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
+    });
+    this.erasures = new Erasures({
+      ...parts.erasures,
+      host: {
+        exclusive: (step) => this.#exclusive(step),
+        alone: (work) => this.#commitOwn(work),
+        inLog: (...segment) => this.#retention.has(...segment),
+        index: this.#ids.index,
+      },
     });
   }
 
@@ -211,9 +174,13 @@ export class Engine {
       const planSql = await database.connect();
       const lanes: Sql[] = [];
       for (let i = 0; i < settings.lanes; i++) lanes.push(await database.connect());
-      const { salt } = await prepareSchema(commitSql);
+      const erasure = resolveErasure(options.privacy, settings.logRetentionMs);
+      const salts = await prepareSchema(commitSql);
+      const eraseSql = await database.connect();
+      const suppression = new Suppression();
+      await suppression.read(commitSql);
       await checkColumns(commitSql, options.program.contracts);
-      for (const sql of [commitSql, ...lanes]) await prepareStaging(sql, salt);
+      for (const sql of [commitSql, eraseSql, ...lanes]) await prepareStaging(sql, salts);
       // In both catalogs: batches run in one, what users query in the other.
       for (const schema of ["db.main", "memory.main"]) {
         await commitSql.run(`SET search_path = '${schema}'`);
@@ -266,9 +233,19 @@ export class Engine {
         commits,
         serving,
         changesKeptMs: settings.changesKeptMs,
-        salt,
+        salts,
         taskSql: await database.connect(),
         taskChunkRows: settings.taskChunkRows,
+        suppression,
+        erasures: {
+          sql: eraseSql,
+          program: options.program,
+          lake,
+          settings: erasure,
+          suppression,
+          replaced,
+          history,
+        },
       });
     } catch (error) {
       database.abandon();
@@ -283,9 +260,11 @@ export class Engine {
 
   /** Starts consuming the log. */
   start(): void {
+    if (this.#loop !== undefined) return;
     this.#serving.start();
     this.tasks.start();
-    this.#loop ??= this.#run().catch((error: unknown) => {
+    void this.erasures.resume().catch(() => undefined);
+    this.#loop = this.#run().catch((error: unknown) => {
       this.#fail(engineError(error));
     });
   }
@@ -309,7 +288,7 @@ export class Engine {
 
   async #run(): Promise<void> {
     const { program, store } = this.#options;
-    const context = { program, store, lake: this.#lake };
+    const context = { program, store, lake: this.#lake, suppression: this.#suppression };
     while (!this.#stopping) {
       if (this.#broken !== undefined) throw this.#broken;
       if (this.#asked.any && !this.#planner.hasUnfinished) await this.#commitAsked();
@@ -344,13 +323,24 @@ export class Engine {
     );
   }
 
+  /** See {@link ErasureHost.alone}. */
+  async #commitOwn(work: (commit: number) => Promise<void>): Promise<void> {
+    this.start();
+    const all = this.#options.program.tables.map(({ name }) => name);
+    await this.#asked.askOwn(async (commit) => {
+      await work(commit);
+      this.commits.advance(commit, all);
+    }, this.#failed);
+  }
+
   #taskHost(): TaskHost {
     return {
       program: this.#options.program,
       lake: this.#lake,
+      suppression: this.#suppression,
       connect: async () => {
         const sql = await this.#database.connect();
-        await prepareStaging(sql, this.#salt);
+        await prepareStaging(sql, this.#salts);
         return sql;
       },
       exclusive: (step) => this.#exclusive(step),
@@ -390,6 +380,7 @@ export class Engine {
     this.#ids.startMerge(this.#commitSql, exclusive, fail);
     this.#lakeUpkeep.start(now, exclusive, fail);
     await this.#retention.run(now);
+    for (const id of await this.erasures.settle()) this.#options.onEvent?.({ kind: "erasure_complete", id });
     if (now - this.#forgotAt < forgetEveryMs) return;
     this.#forgotAt = now;
     void this.#exclusive(() => this.#commitSql.run(forgetCommitCounts));

@@ -69,3 +69,15 @@ export const vaultFailpoints = [
   "engine.vault.rewritten",
   "engine.vault.replaced",
 ] as const;
+
+/** The same of an erasure, and of the start after it. */
+export const erasureFailpoints = [
+  "engine.erase.requested",
+  "engine.erase.files_written",
+  "engine.erase.files_listed",
+  "engine.erase.tables_recomputed",
+  "engine.erase.before_commit",
+  "engine.erase.after_commit",
+  "engine.open.state_copied",
+  "engine.open.state_rewritten",
+] as const;

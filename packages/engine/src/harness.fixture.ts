@@ -6,7 +6,7 @@ import type { Program } from "@weir/compile";
 import { directoryStore } from "@weir/log";
 import type { LogStore, SegmentWriter } from "@weir/log";
 import { Engine } from "./engine.ts";
-import type { EngineEvent } from "./engine.ts";
+import type { EngineEvent } from "./engine-options.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 
 /** A record as a collector writes it. */

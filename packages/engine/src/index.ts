@@ -1,6 +1,6 @@
 export { engineFailpoints } from "./failpoints.ts";
 export { Engine } from "./engine.ts";
-export type { EngineEvent, EngineOptions } from "./engine.ts";
+export type { EngineEvent, EngineOptions } from "./engine-options.ts";
 export type { EngineSettings } from "./settings.ts";
 export { defaultShare } from "./backfill-shares.ts";
 export { resolveSettings } from "./settings.ts";

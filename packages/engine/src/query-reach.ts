@@ -17,8 +17,8 @@ const mayCall = new Set(
 /** Of the functions in expressions, those that change the engine. */
 const mayNotCall = new Set(["write_log"]);
 
-/** Databases that no query names: what batches in work are in, as it was received, and the vault. */
-const mayNotRead = new Set(["memory", "temp", "weir_vault"]);
+/** Databases and schemas that no query names: what batches in work are in, as it was received, the vault, and what erasures keep. */
+const mayNotRead = new Set(["memory", "temp", "weir_vault", "privacy"]);
 
 /**
  * Checks, without binding it, that a query is a SELECT that reads tables and views by their names, and nothing else: the data directory, which the views read, also holds the

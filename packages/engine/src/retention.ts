@@ -64,6 +64,12 @@ export class LogRetention {
     }
   }
 
+  /** Whether a consumed segment is still there, or may be. */
+  has(source: string, writer: string, number: number): boolean {
+    const oldest = this.#kept.get(`${source}/${writer}`)?.[0];
+    return oldest !== undefined && oldest.number <= number;
+  }
+
   get keptBytes(): number {
     return this.#bytes;
   }

@@ -60,8 +60,13 @@ export async function retractSuperseded(
   return takenBack;
 }
 
-/** Brings every table up to date with what was taken back, each after those that it reads. */
-async function retractFromTables(
+/**
+ * Brings every table up to date with what was taken back, each after those that it reads. Within a transaction.
+ *
+ * @param losing contracts whose `removed_<contract>` has the records, as the clean zone had them
+ * @param clean files of this transaction that the manifest does not list yet
+ */
+export async function retractFromTables(
   sql: Sql,
   context: RetractContext,
   losing: ReadonlySet<ContractProgram>,

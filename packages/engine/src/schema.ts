@@ -4,6 +4,7 @@ import { failpoint } from "@weir/log";
 import { changesSchema } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
 import { tasksSchema } from "./tasks/ledger.ts";
+import { eraseSchema, subjectSalt } from "./erase/schema.ts";
 
 /** Version of the layout below. A state file of another version is refused, never guessed at. */
 const layout = "1";
@@ -28,6 +29,8 @@ const layout = "1";
  *   tasks      what operators asked for, and how far it is (see tasks/ledger.ts)
  *   discarded  places in the log of records that were taken out of the quarantine for good, and by which task
  *   changes    from where each table can be followed (see changes/gone.ts)
+ *
+ * and what erasures keep; see erase/schema.ts
  */
 const statements = [
   `CREATE SCHEMA IF NOT EXISTS db.weir`,
@@ -51,10 +54,22 @@ const statements = [
   changesSchema,
   tasksSchema,
   `CREATE TABLE IF NOT EXISTS db.weir.discarded (source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER, task UBIGINT)`,
+  ...eraseSchema,
 ];
 
-/** Creates what is missing and gives the file's salt for ids. @throws WeirError `state_version` */
-export async function prepareSchema(sql: Sql): Promise<{ salt: string }> {
+/** The file's secrets: of the hashes by which ids are known, and of those of persons. */
+export interface Salts {
+  readonly ids: string;
+  readonly subjects: string;
+}
+
+/** Lets a connection stage batches. */
+export const prepareStaging = (sql: Sql, { ids, subjects }: Salts): Promise<void> =>
+  sql.run(`SET VARIABLE weir_salt = '${ids}'; SET VARIABLE weir_subject_salt = '${subjects}';
+    SET search_path = 'memory.main'`);
+
+/** Creates what is missing and gives the file's salts. @throws WeirError `state_version` */
+export async function prepareSchema(sql: Sql): Promise<Salts> {
   for (const statement of statements) {
     await sql.run(statement);
     failpoint("engine.open.schema_statement");
@@ -70,5 +85,5 @@ export async function prepareSchema(sql: Sql): Promise<{ salt: string }> {
     );
   }
   failpoint("engine.open.schema");
-  return { salt: found.get("salt") ?? "" };
+  return { ids: found.get("salt") ?? "", subjects: await subjectSalt(sql) };
 }

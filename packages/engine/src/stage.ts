@@ -4,14 +4,16 @@ import { WeirError, readableBy, validator } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import type { Sql } from "./database.ts";
+import { noSuppressed, suppress } from "./erase/suppression.ts";
+import type { Suppression } from "./erase/suppression.ts";
 import type { Lake, LakeFile } from "./lake.ts";
 import { normalizeRecord } from "./normalize.ts";
 import type { BatchPlan } from "./planner.ts";
 
 /**
  * The first half of a batch: everything that depends on the records alone. Lines are read, routed to contracts, taken
- * apart and judged; raw and quarantine files are written. It reads no state and changes none, so it runs while the
- * batch before it commits.
+ * apart and judged; raw and quarantine files are written. It changes no state, and of the state it reads who is erased
+ * only, which no batch changes; so it runs while the batch before it commits.
  *
  * Everything is left in a schema of the batch's own in the in-memory database.
  */
@@ -35,6 +37,8 @@ export interface ReceivedCount extends Record<string, string | number> {
   contract: string;
   received: number;
   quarantined: number;
+  /** Of erased persons: neither in the raw zone nor anywhere else. */
+  suppressed: number;
 }
 
 /** What a batch whose records were received before does beside: they are not received again. */
@@ -66,6 +70,7 @@ export interface StageContext {
   readonly program: Program;
   readonly store: LogStore;
   readonly lake: Lake;
+  readonly suppression: Suppression;
 }
 
 /** The connection that stages a batch, with the batch's schema first in its search path. */
@@ -86,7 +91,7 @@ export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPla
   await openStaging({ sql, schema });
   await timed("lines", readLines(sql, context, plan));
   failpoint("engine.stage.lines");
-  const contracts = await judgeLines({ sql, schema }, context.program, timed);
+  const contracts = await judgeLines({ sql, schema }, context, timed);
   failpoint("engine.stage.rows");
   const files = await timed("raw", writeRaw(sql, context, plan));
   failpoint("engine.stage.raw");
@@ -117,7 +122,7 @@ export async function openStaging({ sql, schema }: Staging): Promise<void> {
  */
 export async function judgeLines(
   staging: Staging,
-  program: Program,
+  { program, suppression }: Pick<StageContext, "program" | "suppression">,
   timed: <T>(name: string, work: Promise<T>) => Promise<T> = (_, work) => work,
 ): Promise<ContractProgram[]> {
   const { sql } = staging;
@@ -125,8 +130,10 @@ export async function judgeLines(
   for (const contract of contracts) {
     await timed("rows", sql.run(contract.rows.sql));
     await timed("judge", judgeUndecided(staging, contract));
-    await timed("ids", sql.run(contract.ids.sql));
   }
+  await sql.run(`${rejectsTable}; ${noSuppressed}`);
+  if (suppression.active) await timed("suppress", suppress(sql, program, contracts, unknownContract));
+  for (const contract of contracts) await timed("ids", sql.run(contract.ids.sql));
   await sql.run(quarantinedView);
   return contracts;
 }
@@ -214,12 +221,14 @@ function resolveRoute(
   return { contract: contract.name };
 }
 
+const rejectsTable = "CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR)";
+
 /** Ajv's verdict on what SQL did not accept: accepted records become rows, the others rejects with their violations. */
 async function judgeUndecided(
   { sql, schema }: Staging,
   { contract, model, undecided, fixes }: ContractProgram,
 ): Promise<void> {
-  await sql.run(`CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR);
+  await sql.run(`${rejectsTable};
     CREATE TABLE IF NOT EXISTS fixes (_key BIGINT, contract VARCHAR, text VARCHAR, extra VARCHAR)`);
   const judge = validator(contract);
   const result = await sql.stream(undecided);
@@ -257,11 +266,13 @@ export const batchFile = (batch: number): string => `b${String(batch).padStart(1
 async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Promise<LakeFile[]> {
   const files: LakeFile[] = [];
   for (const source of new Set(plan.segments.map((segment) => segment.source))) {
-    const span = await sql.row<{ low: string; high: string; day: string }>(
+    const span = await sql.row<{ low: string | null; high: string | null; day: string | null }>(
       `SELECT make_timestamp(min(received))::VARCHAR AS low, make_timestamp(max(received))::VARCHAR AS high,
          make_timestamp(min(received))::DATE::VARCHAR AS day
        FROM lines JOIN segments USING (seg) WHERE source = ${text(source)}`,
     );
+    // All of them may be of erased persons.
+    if (span.low === null || span.high === null) continue;
     const query = `SELECT writer, number, line, make_timestamp(received) AS received_at, contract, keys, nulls, error, text
       FROM lines JOIN segments USING (seg) WHERE source = ${text(source)}`;
     files.push(
@@ -278,8 +289,7 @@ async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Prom
 }
 
 /** Unreadable lines, lines that no contract takes, and records that their contract rejects, each with its reason. */
-const quarantinedView = `CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR);
-    CREATE VIEW quarantined AS
+const quarantinedView = `    CREATE VIEW quarantined AS
     SELECT l._key, l.seg, l.line, l.received, l.contract AS sent, r.contract,
       CASE WHEN l.error IS NOT NULL THEN split_part(l.error, ':', 1)
         WHEN r.reason IS NOT NULL THEN r.reason ELSE 'contract_violation' END AS reason,
@@ -323,10 +333,11 @@ export async function writeQuarantineFile(
   ];
 }
 
-/** Records of the batch and those of them that are quarantined, by source and contract. */
+/** Records of the batch, and those of them that are quarantined or suppressed, by source and contract. */
 export const receivedQuery = `SELECT s.source, coalesce(r.contract, '${unknownContract}') AS contract,
-  count(*)::DOUBLE AS received, count(q._key)::DOUBLE AS quarantined
+  count(*)::DOUBLE AS received, count(q._key)::DOUBLE AS quarantined, 0::DOUBLE AS suppressed
 FROM lines l JOIN segments s USING (seg)
 LEFT JOIN routes r ON l.error IS NULL AND r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
 LEFT JOIN quarantined q ON q._key = l._key
-GROUP BY ALL`;
+GROUP BY ALL
+UNION ALL SELECT source, contract, records, 0, records FROM suppressed_counts`;

@@ -134,10 +134,11 @@ async function zonesAddUp(sql: Sql): Promise<Check[]> {
        SELECT zone, "rows" FROM db.weir.files UNION ALL SELECT 'removed ' || zone, "rows" FROM db.weir.removed) GROUP BY zone`,
   );
   const of = (zone: string): number => rows.find((row) => row.zone === zone)?.rows ?? 0;
-  const { received, loaded, quarantined, superseded } = await sql.row<Record<string, number>>(
+  const { received, loaded, quarantined, superseded, left } = await sql.row<Record<string, number>>(
     `SELECT coalesce(sum(received), 0)::DOUBLE AS received, coalesce(sum(loaded), 0)::DOUBLE AS loaded,
        coalesce(sum(quarantined), 0)::DOUBLE AS quarantined,
-       (SELECT count(*)::DOUBLE FROM db.weir.superseded) AS superseded FROM db.weir.counts`,
+       (SELECT count(*)::DOUBLE FROM db.weir.superseded) AS superseded,
+       (SELECT coalesce(sum("rows"), 0)::DOUBLE FROM db.weir.left_out WHERE zone = 'raw') AS left FROM db.weir.counts`,
   );
   const check = (name: string, found: number, wanted = 0): Check => {
     const removed = of(`removed ${name.split(" ")[0]}`);
@@ -145,7 +146,7 @@ async function zonesAddUp(sql: Sql): Promise<Check[]> {
     return { name, ok: found + removed === wanted, detail: `${found} rows${told}, ${wanted} expected` };
   };
   return [
-    check("raw zone", of("raw"), received),
+    check("raw zone", of("raw"), (received ?? 0) - (left ?? 0)),
     check("clean zone", of("clean") - (superseded ?? 0), loaded),
     check("quarantine", of("quarantine"), quarantined),
   ];

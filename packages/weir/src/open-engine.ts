@@ -19,13 +19,14 @@ export async function openEngine(
 ): Promise<{ engine: Engine; store: LogStore; governance: Governance }> {
   const { project, program } = await loadCompiled(projectFile);
   const store = directoryStore(join(dataDir, "log"));
-  const { engine: settings, retention } = project;
+  const { engine: settings, retention, privacy } = project;
   const engine = await Engine.open({
     dataDir,
     program,
     store,
     ...(settings === undefined ? {} : { settings }),
     ...(retention === undefined ? {} : { retention }),
+    ...(privacy === undefined ? {} : { privacy }),
     onEvent,
   });
   try {

@@ -1,6 +1,7 @@
 import type { Contract } from "@weir/contract";
 import type { ContractModel } from "../model.ts";
 import type { ContractProgram, TableParts, TableProgram } from "../program.ts";
+import type { SubjectField } from "../privacy.ts";
 import type { ProjectSpec, TableSpec } from "../table.ts";
 import { deriveProgram } from "./derive.ts";
 import { enrichProgram } from "./enrich.ts";
@@ -10,8 +11,10 @@ import { entityMacros } from "./entity-fold.ts";
 import { measureMacros } from "./measures.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
-import { idsStatement, rowsStatement, undecidedQuery } from "./rows.ts";
+import { idsStatement, removedIdsQuery, rowsStatement, undecidedQuery } from "./rows.ts";
 import { sessionsProgram } from "./sessions.ts";
+import { subjectField } from "./subjects.ts";
+import type { SubjectPath } from "./subjects.ts";
 
 /** What a table is compiled among. The declarations have been checked: what they name is there. */
 export interface TableScope {
@@ -27,6 +30,7 @@ export interface Dialect {
   readonly setup: readonly string[];
   contract(contract: Contract, model: ContractModel): ContractProgram;
   table(name: string, spec: TableSpec, scope: TableScope): TableParts;
+  subject(path: SubjectPath): SubjectField;
 }
 
 export const duckdb: Dialect = {
@@ -43,7 +47,9 @@ export const duckdb: Dialect = {
     fresh: freshStatement(model),
     clean: cleanQuery(model),
     emptyClean: emptyCleanQuery(model),
+    removedIds: removedIdsQuery(model),
   }),
+  subject: subjectField,
   table: (name, spec, scope) => {
     switch (spec.kind) {
       case "sessions":

@@ -8,9 +8,9 @@ import type { EnrichSpec } from "../table.ts";
 import type { TableScope } from "./dialect.ts";
 import { historyQuery } from "./entity-history.ts";
 import { affectedTable, changedFrom, changedStatement, changedTable, columnOf } from "./events.ts";
-import { eventsView, removedTable, stateTable } from "./events.ts";
+import { eventsView, stateTable } from "./events.ts";
 import { sqlType } from "./leaf.ts";
-import { freshView } from "./rows.ts";
+import { freshView, removedTable } from "./rows.ts";
 
 /**
  * Enriched records: one row a record, with columns of its parent, the entity of the key that the record names.

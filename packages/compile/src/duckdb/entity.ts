@@ -7,15 +7,8 @@ import type { TableScope } from "./dialect.ts";
 import { foldQuery, isFull, order } from "./entity-fold.ts";
 import { historyQuery } from "./entity-history.ts";
 import { recordShape, recordsQuery } from "./entity-records.ts";
-import {
-  affectedTable,
-  changedFrom,
-  changedStatement,
-  eventsView,
-  removedTable,
-  stateTable,
-} from "./events.ts";
-import { freshView } from "./rows.ts";
+import { affectedTable, changedFrom, changedStatement, eventsView, stateTable } from "./events.ts";
+import { freshView, removedTable } from "./rows.ts";
 
 /**
  * Entities. The definition: the records of a thing, less those that a truncate with their version or a greater one fences,

@@ -40,7 +40,6 @@ export const stateTable = (name: string): string => `db.state.${ident(name)}`;
 export const eventsView = (name: string): string => ident(`events_${name}`);
 export const affectedTable = (name: string): string => ident(`affected_${name}`);
 export const changedTable = (name: string): string => ident(`changed_${name}`);
-export const removedTable = (contract: string): string => ident(`removed_${contract}`);
 
 export const stateColumns = (model: TableModel): StateColumn[] => model.measures.flatMap((m) => m.columns);
 

@@ -3,16 +3,9 @@ import { ident, lines, text } from "../sql.ts";
 import type { IdentityLink, IdentitySpec } from "../table.ts";
 import { componentsQuery } from "./components.ts";
 import type { TableScope } from "./dialect.ts";
-import {
-  affectedTable,
-  changedStatement,
-  changedTable,
-  eventsView,
-  removedTable,
-  stateTable,
-} from "./events.ts";
+import { affectedTable, changedStatement, changedTable, eventsView, stateTable } from "./events.ts";
 import { fieldSql, idSql, movedTable, personsView } from "./person.ts";
-import { freshView } from "./rows.ts";
+import { freshView, removedTable } from "./rows.ts";
 
 /**
  * Identity. A row an id (node), with the label of its component: the least hash of the component's ids, which is what

@@ -9,7 +9,6 @@ import {
   eventsQuery,
   eventsView,
   personColumns,
-  removedTable,
   sameKeys,
   stateColumns,
   stateTable,
@@ -18,7 +17,7 @@ import { eventOfAffectedPerson, identitiesOf, ofAffectedPerson, personInvariants
 import { besideTable, rollupModel, windowSql } from "./rollup-model.ts";
 import type { Rollup } from "./rollup-model.ts";
 import { moveStatement, rekeyStatements, takenGroups, takenTable } from "./rollup-rekey.ts";
-import { freshView } from "./rows.ts";
+import { freshView, removedTable } from "./rows.ts";
 
 /**
  * Rollups: the batch is grouped, and each group's state merged into the stored one. A group's state is a

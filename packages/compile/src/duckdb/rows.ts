@@ -22,6 +22,8 @@ const routingMember = "type";
 export const rowsTable = (contract: string): string => ident(`rows_${contract}`);
 export const idsTable = (contract: string): string => ident(`ids_${contract}`);
 export const freshView = (contract: string): string => ident(`fresh_${contract}`);
+/** Rows of the clean zone that are taken out of it. */
+export const removedTable = (contract: string): string => ident(`removed_${contract}`);
 
 /** The columns of the clean zone, in order. */
 export function cleanColumns(contract: ContractModel): { name: string; type: string }[] {
@@ -168,26 +170,35 @@ FROM (
 }
 
 /**
- * One row a valid record: what the id index needs. `h0..h3` are the four words of md5(salt, contract, id). The salt is
- * the state file's own and secret, so nobody can choose ids that collide or crowd into one slot.
+ * The four words of md5(salt, contract, id). The salt is the state file's own and secret, so nobody can choose ids that
+ * collide or crowd into one slot.
  */
+const idText = (contract: ContractModel): string =>
+  `concat(getvariable('weir_salt'), ${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
+const low = "& 4294967295)::UINTEGER";
+const idWords = `(a ${low} AS h0, (a >> 32)::UINTEGER AS h1, (b ${low} AS h2, (b >> 32)::UINTEGER AS h3`;
+const idHashes = "md5_number_lower(id) AS a, md5_number_upper(id) AS b";
+
+/** One row a valid record: what the id index needs. */
 export function idsStatement(contract: ContractModel): Statement {
-  const id = `concat(getvariable('weir_salt'), ${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
-  const low = "& 4294967295)::UINTEGER";
   return {
     name: `ids of ${contract.name}`,
     purpose: "What the id index needs to know of each valid record",
     sql: `CREATE TABLE ${idsTable(contract.name)} AS
-SELECT _key, (a ${low} AS h0, (a >> 32)::UINTEGER AS h1, (b ${low} AS h2, (b >> 32)::UINTEGER AS h3, t, _content
+SELECT _key, ${idWords}, t, _content
 FROM (
-  SELECT _key, md5_number_lower(id) AS a, md5_number_upper(id) AS b, t, _content
+  SELECT _key, ${idHashes}, t, _content
   FROM (
-    SELECT _key, ${id} AS id, epoch_us(${ident(contract.time)}) AS t, _content
+    SELECT _key, ${idText(contract)} AS id, epoch_us(${ident(contract.time)}) AS t, _content
     FROM ${rowsTable(contract.name)} WHERE _ok
   )
 )`,
   };
 }
+
+/** What the id index knows records by that are taken out of the clean zone. */
+export const removedIdsQuery = (contract: ContractModel): string =>
+  `SELECT ${idWords} FROM (SELECT ${idHashes} FROM (SELECT ${idText(contract)} AS id FROM ${removedTable(contract.name)}))`;
 
 /** `fresh_<contract>`: valid rows with an id not seen before. */
 export function freshStatement(contract: ContractModel): Statement {

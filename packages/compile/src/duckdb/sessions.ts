@@ -8,7 +8,6 @@ import {
   changedTable,
   eventsQuery,
   eventsView,
-  removedTable,
   sameKeys,
   stateColumns,
   stateTable,
@@ -25,7 +24,7 @@ import {
   rekeyedTable,
   setPersons,
 } from "./rekey.ts";
-import { freshView } from "./rows.ts";
+import { freshView, removedTable } from "./rows.ts";
 
 /**
  * Sessions. Invariant: two stored sessions of one key are always more than the gap apart.

@@ -45,6 +45,11 @@ export interface RunInfo {
 const idsAtOnce = 1_000;
 /** Entries sorted or written between two looks. */
 const entriesAtOnce = 8_192;
+/**
+ * The event time of an id that is free again, as its record was erased: later than any, so that whatever record has the id
+ * next counts, and takes nobody's place.
+ */
+export const forgottenTime = 2n ** 63n - 1n;
 
 /** Whether a loaded record keeps its place whatever comes, by its event time in microseconds. */
 export type KeepsPlace = (timeUs: bigint) => boolean;
@@ -84,6 +89,11 @@ export class IdIndex {
     else this.#recent.add(h0, h1, h2, h3, time, content);
   }
 
+  /** Frees an id whose record was erased; the state has it with {@link forgottenTime}. */
+  forget(h0: number, h1: number, h2: number, h3: number): void {
+    this.restore(h0, h1, h2, h3, forgottenTime, 0n);
+  }
+
   /**
    * Judges a batch and takes its ids in. Must be followed by the commit of the batch: if that fails, this index is
    * ahead of the state and has to be built anew. Gives way to other work about every millisecond; nothing else may touch
@@ -114,7 +124,7 @@ export class IdIndex {
       }
       const added = this.#recent.add(h0, h1, h2, h3, ids.time[i] as bigint, ids.content[i] as bigint);
       this.#recent.mark(added, this.#batch, row);
-      if (known !== undefined) superseded.set(added, { ...known, row });
+      if (known !== undefined && known.time !== forgottenTime) superseded.set(added, { ...known, row });
     }
     return { duplicates, superseded: [...superseded.values()] };
   }
@@ -141,7 +151,7 @@ export class IdIndex {
       duplicates.push(rival);
       const place = superseded.get(entry);
       if (place !== undefined) superseded.set(entry, { ...place, row });
-    } else superseded.set(entry, { ...known, row });
+    } else if (known.time !== forgottenTime) superseded.set(entry, { ...known, row });
     this.#recent.set(entry, ids.time[i] as bigint, ids.content[i] as bigint);
     this.#recent.mark(entry, this.#batch, row);
   }

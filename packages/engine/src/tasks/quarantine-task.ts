@@ -87,6 +87,7 @@ export class QuarantineTask implements TaskKind {
     const from = performance.now();
     const schema = `t${task.id}`;
     const paths = files.map(({ path }) => path);
+    const { changes } = host.suppression;
     await openStaging({ sql, schema });
     await sql.run(`CREATE TABLE rest AS SELECT * EXCLUDE (filename) FROM (${quarantineRows(host.lake, paths)});
       CREATE TABLE picked AS SELECT * FROM rest WHERE ${condition};
@@ -116,7 +117,9 @@ export class QuarantineTask implements TaskKind {
       },
     };
     const committed = await host.commit(async (batch) =>
-      (await areListed(sql, paths)) ? { ...staged, plan: { batch, segments: [] }, again } : undefined,
+      host.suppression.changes === changes && (await areListed(sql, paths))
+        ? { ...staged, plan: { batch, segments: [] }, again }
+        : undefined,
     );
     if (committed === undefined) {
       await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${schema} CASCADE`);
@@ -155,21 +158,15 @@ function* chunksOf(files: readonly QuarantineFile[], mostRows: number): Generato
 type Staged = Omit<StagedBatch, "plan" | "again">;
 
 /** Judges the picked records by the program, and writes what fails again beside the rows that nobody picked. */
-async function judged(
-  sql: Sql,
-  schema: string,
-  { program, lake }: TaskHost,
-  task: number,
-  name: string,
-): Promise<Staged> {
+async function judged(sql: Sql, schema: string, host: TaskHost, task: number, name: string): Promise<Staged> {
   await readStored(
     sql,
     "SELECT source, writer, number, line, received_at, sent, NULL::VARCHAR AS error, text FROM picked",
   );
-  const contracts = await judgeLines({ sql, schema }, program);
+  const contracts = await judgeLines({ sql, schema }, host);
   const files = await writeQuarantineFile(
     sql,
-    lake,
+    host.lake,
     `SELECT ${quarantineColumns.map(([column]) => column).join(", ")} FROM rest UNION ALL BY NAME
      SELECT n.*, p.received_commit, p.attempts + 1 AS attempts, ${task}::UBIGINT AS task
      FROM (${quarantinedRows}) n JOIN picked p USING (source, writer, number, line)`,

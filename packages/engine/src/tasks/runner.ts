@@ -4,6 +4,7 @@ import type { Program } from "@weir/compile";
 import type { Committed } from "../commit.ts";
 import type { Sql } from "../database.ts";
 import { engineError } from "../engine-error.ts";
+import type { Suppression } from "../erase/suppression.ts";
 import type { Lake } from "../lake.ts";
 import type { StagedBatch } from "../stage.ts";
 import { addTask, beginTask, endTask, readTask, readTasks } from "./ledger.ts";
@@ -13,6 +14,8 @@ import type { NewTask, TaskArguments, TaskInfo } from "./ledger.ts";
 export interface TaskHost {
   readonly program: Program;
   readonly lake: Lake;
+  /** Whom to keep out. */
+  readonly suppression: Suppression;
   /** A connection of its own, as batches are staged on. */
   connect(): Promise<Sql>;
   /** Runs a step that writes state when no other does. Its failure ends the engine. */

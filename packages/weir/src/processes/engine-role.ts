@@ -17,6 +17,8 @@ export async function startEngine(
     if (event.kind === "commit") commits.add(event);
     else if (event.kind === "tables_built")
       logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
+    else if (event.kind === "erasure_complete")
+      logger.log("info", `erasure ${event.id} is complete`, { erasure: event.id });
     else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
   const server = new EngineServer({ engine, governance }, settings);

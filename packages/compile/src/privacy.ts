@@ -1,0 +1,35 @@
+import type { Contract, Duration } from "@weir/contract";
+import type { IdFields } from "./identity-builder.ts";
+
+/**
+ * What a project says of the persons that its records are about. Fields that identity tables read name persons as well, and
+ * need not be listed.
+ */
+export interface PrivacySpec {
+  /**
+   * Contracts, or streams of captured sources (`<source>.<stream>`), and their fields that name the person of a record: paths,
+   * or paths by kind, as `identity` takes them. A kind is a namespace; an erasure by `email` looks at every field of that kind.
+   */
+  readonly subjects?: readonly (readonly [Contract | string, IdFields])[];
+  /** Within which time an erasure has to be complete. Default 72 h; longer than the log keeps what is loaded. */
+  readonly deadline?: Duration;
+  /** What an erasure may reach without somebody having said that it may. */
+  readonly limits?: {
+    /** Identifiers of the person. Default 100. */
+    readonly identifiers?: number;
+    /** Records. Default 100,000. */
+    readonly records?: number;
+    /** Share of the records of a contract that has 1,000 or more. Default 0.1. */
+    readonly share?: number;
+  };
+}
+
+/** A field that names the person of a record. The SQL gives the value as text, NULL where there is none. */
+export interface SubjectField {
+  readonly contract: string;
+  readonly kind: string;
+  /** Of a row `r` in the columns of the clean zone. */
+  readonly ofRow: string;
+  /** Of a record's `r.text`, which is JSON. */
+  readonly ofText: string;
+}

@@ -1,0 +1,57 @@
+import type { Contract } from "@weir/contract";
+import type { SubjectPath } from "./duckdb/subjects.ts";
+import { link } from "./identity-builder.ts";
+import { typeAt } from "./model.ts";
+import type { ContractModel } from "./model.ts";
+import { streamOf } from "./stream.ts";
+import type { ProjectSpec } from "./table.ts";
+
+/**
+ * The fields that name the person of a record: those that `privacy.subjects` lists, and those that identity tables read.
+ *
+ * @param problem hears of each declaration that means nothing
+ */
+export function subjectPaths(
+  project: ProjectSpec,
+  contracts: ReadonlyMap<string, Contract>,
+  models: ReadonlyMap<string, ContractModel>,
+  problem: (text: string) => void,
+): SubjectPath[] {
+  const found: SubjectPath[] = [];
+  for (const table of Object.values(project.tables)) {
+    if (table.kind !== "identity") continue;
+    for (const { contract, ids } of table.links)
+      for (const { kind, path } of ids) found.push(...fieldOf(models.get(contract.name), kind, path));
+  }
+  for (const [from, fields] of project.privacy?.subjects ?? []) {
+    const at = `privacy.subjects, ${typeof from === "string" ? from : from.name}`;
+    const stream = typeof from === "string" ? streamOf(project, from) : undefined;
+    if (typeof stream === "string") {
+      problem(`${at}: ${stream}`);
+      continue;
+    }
+    const contract = stream?.contract ?? (from as Contract);
+    const model = models.get(contract.name);
+    if (contracts.get(contract.name) !== contract) problem(`${at}: no source brings this contract.`);
+    for (const { kind, path } of link(contract, fields).ids) {
+      if (stream !== undefined) {
+        const type = { kind: "string", exact: true } as const;
+        found.push({ contract: contract.name, kind, path: ["row", path], type, stream: stream.stream });
+        continue;
+      }
+      const of = fieldOf(model, kind, path);
+      if (model !== undefined && of.length === 0)
+        problem(`${at}: "${path}" must be a field that holds a text or a whole number.`);
+      found.push(...of);
+    }
+  }
+  return [...new Map(found.map((one) => [JSON.stringify({ ...one, type: null }), one])).values()];
+}
+
+/** A list of one; empty where the contract has no such field. */
+function fieldOf(model: ContractModel | undefined, kind: string, path: string): SubjectPath[] {
+  const type = model === undefined ? undefined : typeAt(model, path);
+  if (model === undefined || type === undefined) return [];
+  if (type.kind !== "string" && type.kind !== "integer") return [];
+  return [{ contract: model.name, kind, path: path.split("."), type }];
+}

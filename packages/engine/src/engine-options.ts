@@ -1,0 +1,75 @@
+import type { PrivacySpec, Program } from "@weir/compile";
+import type { LogStore } from "@weir/log";
+import type { Committed } from "./commit.ts";
+import type { Commits } from "./commits.ts";
+import type { Database, Sql } from "./database.ts";
+import type { Erasures } from "./erase/erasures.ts";
+import type { Suppression } from "./erase/suppression.ts";
+import type { IdStore } from "./ids/id-store.ts";
+import type { Retention } from "./keep.ts";
+import type { LakeUpkeep } from "./lake-upkeep.ts";
+import type { Lake } from "./lake.ts";
+import type { Planner } from "./planner.ts";
+import type { RemovedHistory } from "./removed-history.ts";
+import type { ReplacedFiles } from "./replaced-files.ts";
+import type { LogRetention } from "./retention.ts";
+import type { Salts } from "./schema.ts";
+import type { Serving } from "./serve/serving.ts";
+import { resolveSettings } from "./settings.ts";
+import type { EngineSettings, ResolvedSettings } from "./settings.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+export interface EngineOptions {
+  /** Holds `state/` and `lake/`. */
+  readonly dataDir: string;
+  readonly program: Program;
+  readonly store: LogStore;
+  readonly settings?: EngineSettings;
+  readonly retention?: Retention;
+  readonly privacy?: PrivacySpec;
+  readonly onEvent?: (event: EngineEvent) => void;
+}
+
+/** What an operator should be able to find in the logs of the process. */
+export type EngineEvent =
+  | ({ readonly kind: "commit" } & Committed)
+  | { readonly kind: "tables_built"; readonly tables: readonly string[] }
+  | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string }
+  | { readonly kind: "erasure_complete"; readonly id: string };
+
+/** @throws WeirError `project_invalid`, `duration_invalid` */
+export const settingsOf = ({
+  settings,
+  retention,
+  program: { contracts, tables },
+}: EngineOptions): ResolvedSettings =>
+  resolveSettings(settings, retention, {
+    contracts: contracts.map(({ contract }) => contract.name),
+    tables: tables.map(({ name }) => name),
+  });
+
+/** What an engine is put together from. */
+export interface EngineParts {
+  readonly options: EngineOptions;
+  readonly upkeepEveryMs: number;
+  readonly database: Database;
+  readonly lake: Lake;
+  readonly planner: Planner;
+  readonly ids: IdStore;
+  readonly retention: LogRetention;
+  readonly upkeep: LakeUpkeep;
+  readonly history: RemovedHistory;
+  readonly replaced: ReplacedFiles;
+  readonly lanes: Sql[];
+  readonly commitSql: Sql;
+  readonly aside: Map<string, string>;
+  readonly snapshots: Snapshots;
+  readonly commits: Commits;
+  readonly serving: Serving;
+  readonly changesKeptMs: number;
+  readonly salts: Salts;
+  readonly taskSql: Sql;
+  readonly taskChunkRows: number;
+  readonly suppression: Suppression;
+  readonly erasures: Omit<ConstructorParameters<typeof Erasures>[0], "host">;
+}

@@ -1,0 +1,160 @@
+import type { ContractProgram, Program, SubjectField } from "@weir/compile";
+import { text } from "@weir/compile";
+import type { Sql } from "../database.ts";
+import type { Lake } from "../lake.ts";
+import { bytesText, wordPatterns } from "./words.ts";
+
+/** Condition that a row `r` names the person of `erase_ids`. */
+function namesPerson(fields: readonly SubjectField[], of: "ofRow" | "ofText"): string {
+  const tests = fields.map(
+    (field) => `${field[of]} IN (SELECT value FROM erase_ids WHERE kind = ${text(field.kind)})`,
+  );
+  return tests.length === 0 ? "FALSE" : `coalesce(${tests.join(" OR ")}, FALSE)`;
+}
+
+const position = (a: string, b: string): string =>
+  ["source", "writer", "number", "line"].map((column) => `${a}.${column} = ${b}.${column}`).join(" AND ");
+
+/** `<file>` of `read_parquet`, relative to the lake. */
+const relative = (lake: Lake, file: string): string => `substr(${file}, ${lake.root.length + 2})`;
+
+/**
+ * The rows of the lake that are of the person of `erase_ids`, as `erase_found` on the connection: by zone, the manifest's name, path, contract and position.
+ * Files are looked at once: `look` again, and only those are read that are new in the manifest.
+ *
+ * A record is of the person if one of its fields that name persons has an identifier. A record in quarantine, also if its text
+ * or bytes have one. A received record, if it is one of these, or a copy of one.
+ */
+export class FoundRows {
+  readonly #sql: Sql;
+  readonly #lake: Lake;
+  readonly #program: Program;
+
+  constructor(sql: Sql, lake: Lake, program: Program) {
+    this.#sql = sql;
+    this.#lake = lake;
+    this.#program = program;
+  }
+
+  /** Forgets what was found. */
+  async clear(): Promise<void> {
+    await this.#sql.run(`CREATE OR REPLACE TEMP TABLE erase_looked (path VARCHAR);
+      CREATE OR REPLACE TEMP TABLE erase_found (zone VARCHAR, name VARCHAR, path VARCHAR, contract VARCHAR,
+        source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER)`);
+  }
+
+  /** Brings `erase_found` in line with the manifest. Within a transaction: as that sees it. */
+  async look(): Promise<void> {
+    await this.#sql.run(`DELETE FROM erase_found WHERE path NOT IN (SELECT path FROM db.weir.files);
+      DELETE FROM erase_looked WHERE path NOT IN (SELECT path FROM db.weir.files)`);
+    for (const contract of this.#program.contracts) await this.#lookAtClean(contract);
+    await this.#lookAtQuarantine();
+    await this.#lookAtRaw();
+    await this.#sql.run(
+      "INSERT INTO erase_looked SELECT path FROM db.weir.files WHERE path NOT IN (FROM erase_looked)",
+    );
+  }
+
+  /** Files of the manifest that were not looked at. */
+  async #files(zone: string, name?: string): Promise<string[]> {
+    const rows = await this.#sql.rows<{ path: string }>(
+      `SELECT path FROM db.weir.files WHERE zone = ${text(zone)} ${name === undefined ? "" : `AND name = ${text(name)}`}
+       AND path NOT IN (FROM erase_looked) ORDER BY path`,
+    );
+    return rows.map(({ path }) => path);
+  }
+
+  #read(paths: readonly string[]): string {
+    const list = paths.map((path) => text(this.#lake.path(path))).join(", ");
+    return `read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = '_file')`;
+  }
+
+  #fields(contract: string): SubjectField[] {
+    return this.#program.subjects.filter((field) => field.contract === contract);
+  }
+
+  async #lookAtClean({ contract: { name }, emptyClean }: ContractProgram): Promise<void> {
+    const fields = this.#fields(name);
+    const files = fields.length === 0 ? [] : await this.#files("clean", name);
+    if (files.length === 0) return;
+    await this.#sql.run(`INSERT INTO erase_found
+      SELECT 'clean', ${text(name)}, ${relative(this.#lake, "r._file")}, ${text(name)}, r._source, r._writer, r._number, r._line FROM (
+        SELECT *, NULL::VARCHAR AS _file FROM (${emptyClean}) UNION ALL BY NAME FROM ${this.#read(files)}
+      ) r WHERE ${namesPerson(fields, "ofRow")}`);
+  }
+
+  async #lookAtQuarantine(): Promise<void> {
+    const files = await this.#files("quarantine");
+    if (files.length === 0) return;
+    const values = await this.#sql.rows<{ value: string }>("SELECT DISTINCT value FROM erase_ids");
+    const words = wordPatterns(values.map(({ value }) => value)).map(
+      (pattern) => `regexp_matches(coalesce(r.text, ${bytesText("r.base64")}), ${text(pattern)})`,
+    );
+    const byField = this.#program.contracts.flatMap(({ contract: { name } }) => {
+      const fields = this.#fields(name);
+      return fields.length === 0
+        ? []
+        : [`(r.contract = ${text(name)} AND r.text IS NOT NULL AND ${namesPerson(fields, "ofText")})`];
+    });
+    await this.#sql.run(`INSERT INTO erase_found
+      SELECT 'quarantine', '', ${relative(this.#lake, "r._file")}, r.contract, r.source, r.writer, r.number, r.line
+      FROM ${this.#read(files)} r WHERE coalesce(${[...words, ...byField, "FALSE"].join(" OR ")}, FALSE)`);
+  }
+
+  async #lookAtRaw(): Promise<void> {
+    const insert = "INSERT INTO erase_found SELECT 'raw', r._source";
+    for (const [source, names] of Object.entries(this.#program.sources)) {
+      const files = await this.#files("raw", source);
+      if (files.length === 0) continue;
+      for (const { contract } of this.#program.contracts) {
+        const fields = names.includes(contract.name) ? this.#fields(contract.name) : [];
+        if (fields.length === 0) continue;
+        const sent = [contract.name, ...contract.aliases].map(text).join(", ");
+        await this.#sql
+          .run(`${insert}, ${relative(this.#lake, "r._file")}, NULL, r._source, r.writer, r.number, r.line
+          FROM (SELECT *, ${text(source)} AS _source FROM ${this.#read(files)}
+            WHERE error IS NULL AND split_part(contract, '@', 1) IN (${sent})) r
+          WHERE ${namesPerson(fields, "ofText")}`);
+      }
+    }
+    await this.#lookForPositions();
+    // Of contracts that share an alias, both may have found a record.
+    await this.#sql.run("CREATE OR REPLACE TEMP TABLE erase_found AS SELECT DISTINCT * FROM erase_found");
+  }
+
+  /** Received records whose clean or quarantined row was found; in files that were looked at too, as that row may be in one that was not. */
+  async #lookForPositions(): Promise<void> {
+    const sources = await this.#sql.rows<{ source: string }>(
+      "SELECT DISTINCT source FROM erase_found WHERE zone <> 'raw'",
+    );
+    for (const { source } of sources) {
+      const rows = await this.#sql.rows<{ path: string }>(
+        `SELECT path FROM db.weir.files WHERE zone = 'raw' AND name = ${text(source)}`,
+      );
+      if (rows.length === 0) continue;
+      const of = `source = ${text(source)}`;
+      await this.#sql.run(`INSERT INTO erase_found
+        SELECT DISTINCT 'raw', ${text(source)}, ${relative(this.#lake, "r._file")}, NULL, r.source, r.writer, r.number, r.line
+        FROM (SELECT ${text(source)} AS source, writer, number, line, _file FROM ${this.#read(rows.map(({ path }) => path))}) r
+        WHERE EXISTS (SELECT 1 FROM erase_found f WHERE f.zone <> 'raw' AND f.${of} AND ${position("f", "r")})
+          AND NOT EXISTS (SELECT 1 FROM erase_found f WHERE f.zone = 'raw' AND f.${of} AND ${position("f", "r")})`);
+    }
+  }
+}
+
+/** What stays of a file of a zone: a query over it, by its path in the lake. */
+export function keptRows(lake: Lake, zone: string, name: string, path: string): string {
+  const column = (of: string): string => (zone === "clean" ? `r._${of}` : `r.${of}`);
+  const source = zone === "raw" ? text(name) : column("source");
+  const same = [
+    `f.source = ${source}`,
+    ...["writer", "number", "line"].map((of) => `f.${of} = ${column(of)}`),
+  ];
+  return `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) r
+    WHERE NOT EXISTS (SELECT 1 FROM erase_found f WHERE f.zone = ${text(zone)} AND f.name = ${text(name)} AND ${same.join(" AND ")})`;
+}
+
+/** Condition that `f` of `erase_found` and the columns of `c`, a row of the clean zone, are of one record. */
+export const foundInClean = (contract: string, c: string): string =>
+  `f.zone = 'clean' AND f.name = ${text(contract)} AND f.source = ${c}._source AND f.writer = ${c}._writer
+   AND f.number = ${c}._number AND f.line = ${c}._line`;
