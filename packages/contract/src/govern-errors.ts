@@ -88,4 +88,14 @@ export const governErrorCodes = {
       "A table that has the person's rows is set aside, so that they cannot be taken out of it. Nothing was erased.",
     remedy: "weir status says why the table is set aside; correct it, restart, and ask again.",
   },
+  certificate_key_missing: {
+    status: 503,
+    meaning:
+      "The key that signed the certificates of erasures is not there, so no other can be signed in their chain.",
+    remedy: "Put the file govern/erasures/key.pem back from a backup.",
+  },
+  certificate_broken: {
+    meaning: "A file is no certificate of an erasure.",
+    remedy: "Give the file as weir erase certificate wrote it.",
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;

@@ -35,7 +35,9 @@ export type EngineEvent =
   | ({ readonly kind: "commit" } & Committed)
   | { readonly kind: "tables_built"; readonly tables: readonly string[] }
   | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string }
-  | { readonly kind: "erasure_complete"; readonly id: string };
+  | { readonly kind: "erasure_complete"; readonly id: string }
+  /** Not complete after this share of the time until its deadline. */
+  | { readonly kind: "erasure_late"; readonly id: string; readonly share: number };
 
 /** @throws WeirError `project_invalid`, `duration_invalid` */
 export const settingsOf = ({

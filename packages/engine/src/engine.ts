@@ -381,6 +381,8 @@ export class Engine {
     this.#lakeUpkeep.start(now, exclusive, fail);
     await this.#retention.run(now);
     for (const id of await this.erasures.settle()) this.#options.onEvent?.({ kind: "erasure_complete", id });
+    for (const one of await this.erasures.late(now))
+      this.#options.onEvent?.({ kind: "erasure_late", ...one });
     if (now - this.#forgotAt < forgetEveryMs) return;
     this.#forgotAt = now;
     void this.#exclusive(() => this.#commitSql.run(forgetCommitCounts));

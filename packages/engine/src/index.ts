@@ -23,3 +23,6 @@ export type { Destroyed, FoundToken, VaultOptions } from "./privacy/vault.ts";
 export type { KeyWrapper, MasterKey } from "./privacy/master-key.ts";
 export type { TaskInfo, TaskProgress, TaskState } from "./tasks/ledger.ts";
 export type { QuarantineRequest, TaskPlan } from "./tasks/tasks.ts";
+export type { ErasurePlan } from "./erase/erasures.ts";
+export type { Identifier } from "./erase/identifiers.ts";
+export type { Erasure, ErasureEvidence, ErasureRequest } from "./erase/ledger.ts";

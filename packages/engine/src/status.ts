@@ -52,6 +52,8 @@ export interface EngineStatus {
   }[];
   /** Rows that retention removed from each zone. */
   readonly removed: readonly { readonly zone: string; readonly rows: number }[];
+  /** Requests to erase that are not complete, those of them past their deadline, and the next deadline (ISO 8601, UTC). */
+  readonly erasures: { readonly open: number; readonly late: number; readonly nextDeadline: string | null };
   /** Over the commits of the last 10 seconds. */
   readonly recordsPerSecond: number;
   /** Tables that are looked up, and the copies that answer. */
@@ -66,7 +68,9 @@ export interface EngineStatus {
 export async function readStatus(
   sql: Sql,
   program: Program,
-): Promise<Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake" | "removed">> {
+): Promise<
+  Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake" | "erasures" | "removed">
+> {
   const { commit, at } = await sql.row<{ commit: number; at: string | null }>(
     `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit", strftime(max(committed_at), '%Y-%m-%dT%H:%M:%S.%gZ') AS at
      FROM db.weir.commits`,
@@ -109,7 +113,12 @@ export async function readStatus(
   const removed = await sql.rows<{ zone: string; rows: number }>(
     `SELECT zone, sum("rows")::DOUBLE AS "rows" FROM db.weir.removed GROUP BY zone ORDER BY zone`,
   );
-  return { commit, committedAt: at, counts, tables, lake, removed };
+  const erasures = await sql.row<{ open: number; late: number; nextDeadline: string | null }>(
+    `SELECT count(*)::DOUBLE AS "open", count(*) FILTER (WHERE deadline_at < now()::TIMESTAMP)::DOUBLE AS late,
+       strftime(min(deadline_at), '%Y-%m-%dT%H:%M:%S.%gZ') AS "nextDeadline"
+     FROM db.privacy.erasures WHERE state IN ('requested', 'erased')`,
+  );
+  return { commit, committedAt: at, erasures, counts, tables, lake, removed };
 }
 
 const spanMs = 10_000;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { WeirError } from "@weir/contract";
 import { AuditLog } from "./audit-log.ts";
+import { Certificates } from "./certificates.ts";
 import { mayRole } from "./roles.ts";
 import type { Permission, Role } from "./roles.ts";
 import { Tokens } from "./tokens.ts";
@@ -11,20 +12,24 @@ export interface Caller {
   readonly role: Role;
 }
 
-/** Tokens and audit log of a data directory. One process at a time: the one that runs the engine. */
+/** Tokens, audit log and certificates of a data directory. One process at a time: the one that runs the engine. */
 export class Governance {
   readonly tokens: Tokens;
   readonly audit: AuditLog;
+  /** Of erasures. */
+  readonly certificates: Certificates;
 
-  private constructor(tokens: Tokens, audit: AuditLog) {
+  private constructor(tokens: Tokens, audit: AuditLog, certificates: Certificates) {
     this.tokens = tokens;
     this.audit = audit;
+    this.certificates = certificates;
   }
 
   /** @param directory of its own. @throws WeirError `tokens_unreadable` */
   static async open(directory: string): Promise<Governance> {
     const tokens = new Tokens(join(directory, "tokens"));
-    return new Governance(tokens, await AuditLog.open(join(directory, "audit")));
+    const certificates = new Certificates(join(directory, "erasures"));
+    return new Governance(tokens, await AuditLog.open(join(directory, "audit")), certificates);
   }
 
   /**

@@ -2,6 +2,8 @@
 export type { AuditAction, AuditEntry } from "./audit-chain.ts";
 export { AuditLog } from "./audit-log.ts";
 export type { AuditSettings, AuditVerdict } from "./audit-log.ts";
+export { verifyCertificate } from "./certificates.ts";
+export type { Certificate, CertificateVerdict, Statement } from "./certificates.ts";
 export { Governance, demand, localCaller } from "./governance.ts";
 export type { Caller } from "./governance.ts";
 export { isRole, roles } from "./roles.ts";

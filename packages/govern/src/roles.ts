@@ -10,6 +10,8 @@ export type Permission =
   | "quarantine"
   /** Drains and verification. */
   | "operate"
+  /** Erasures: what they would reach, asking for them, and their certificates. */
+  | "erase"
   /** The audit log. */
   | "audit"
   /** Tokens. */
@@ -20,8 +22,8 @@ export const roles = {
   viewer: ["status", "read"],
   analyst: ["status", "read", "query"],
   operator: ["status", "read", "query", "quarantine", "operate"],
-  privacy: ["status", "read", "quarantine", "audit"],
-  admin: ["status", "read", "query", "quarantine", "operate", "audit", "tokens"],
+  privacy: ["status", "read", "quarantine", "erase", "audit"],
+  admin: ["status", "read", "query", "quarantine", "operate", "erase", "audit", "tokens"],
 } as const satisfies Record<string, readonly Permission[]>;
 
 export type Role = keyof typeof roles;

@@ -27,6 +27,7 @@ import { smallContract } from "./settings.ts";
 import type { ErasureSettings } from "./settings.ts";
 import type { Suppression } from "./suppression.ts";
 import { copyRemoved, takeOut } from "./take-out.ts";
+import type { TakenOut } from "./take-out.ts";
 import { isLong } from "./words.ts";
 
 /** What an erasure would reach, with the identifiers in the clear. */
@@ -58,6 +59,8 @@ export interface ErasureHost {
   readonly index: IdIndex;
 }
 
+/** Shares of the time until the deadline at which an operator hears of a request that is not complete. */
+const toldShares = [0.5, 0.8, 1];
 /** However many are allowed: what an id index takes at a time. */
 const mostRecords = 1_000_000;
 
@@ -85,6 +88,8 @@ export class Erasures {
   /** One after the other: all of them use the connection's tables. */
   #turn: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  /** Of which share of its time was told, by request. */
+  readonly #told = new Map<string, number>();
 
   /** @param sql a connection of its own, with the salts of hashes */
   constructor(parts: {
@@ -122,9 +127,13 @@ export class Erasures {
     return this.#inTurn(async () => {
       const plan = await this.#plan(request);
       const asked = await this.#askedHash();
-      const [before] = (await readErasures(this.#sql, `asked = ${text(asked)} AND state <> 'refused'`)).slice(
-        -1,
-      );
+      const [before] = (
+        await readErasures(
+          this.#sql,
+          this.#settings.logRetentionMs,
+          `asked = ${text(asked)} AND state <> 'refused'`,
+        )
+      ).slice(-1);
       const isNothing = plan.zones.every(({ rows }) => rows === 0);
       if (before !== undefined && before.state !== "requested" && before.liftedAt === null && isNothing)
         return before;
@@ -137,23 +146,23 @@ export class Erasures {
       failpoint("engine.erase.requested");
       if (open === undefined) throw new Error("unreachable: the request was noted");
       await this.#execute(open);
-      return await readErasure(this.#sql, `e${open.number}`);
+      return await this.#read(`e${open.number}`);
     });
   }
 
   list(): Promise<Erasure[]> {
-    return this.#inTurn(() => readErasures(this.#sql));
+    return this.#inTurn(() => readErasures(this.#sql, this.#settings.logRetentionMs));
   }
 
   /** @throws WeirError `not_found` */
   show(id: string): Promise<Erasure> {
-    return this.#inTurn(() => readErasure(this.#sql, id));
+    return this.#inTurn(() => this.#read(id));
   }
 
   /** Takes records of the person again. What was erased does not come back. @throws WeirError `not_found` */
   lift(id: string): Promise<Erasure> {
     return this.#inTurn(async () => {
-      const { id: known } = await readErasure(this.#sql, id);
+      const { id: known } = await this.#read(id);
       const number = known.slice(1);
       await this.#host.exclusive(async () => {
         await this.#sql.run(`BEGIN;
@@ -162,7 +171,7 @@ export class Erasures {
           COMMIT`);
         await this.#suppression.read(this.#sql);
       });
-      return await readErasure(this.#sql, id);
+      return await this.#read(id);
     });
   }
 
@@ -191,6 +200,21 @@ export class Erasures {
     });
   }
 
+  /** Requests that are not complete and of whose time a half, four fifths or all has passed since this was asked last. */
+  async late(nowMs: number): Promise<{ readonly id: string; readonly share: number }[]> {
+    if (this.#busy > 0) return [];
+    const open = (await this.list()).filter(({ state }) => state === "requested" || state === "erased");
+    const late = open.flatMap(({ id, receivedAt, deadlineAt }) => {
+      const from = Date.parse(receivedAt);
+      const share = (nowMs - from) / (Date.parse(deadlineAt) - from);
+      const passed = toldShares.findLast((one) => share >= one) ?? 0;
+      if (passed <= (this.#told.get(id) ?? 0)) return [];
+      this.#told.set(id, passed);
+      return [{ id, share: passed }];
+    });
+    return late;
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++;
     const holding = async (): Promise<T> => {
@@ -200,6 +224,10 @@ export class Erasures {
     const done = this.#turn.then(holding).finally(() => this.#busy--);
     this.#turn = done.catch(() => undefined);
     return done;
+  }
+
+  #read(id: string): Promise<Erasure> {
+    return readErasure(this.#sql, this.#settings.logRetentionMs, id);
   }
 
   /** Leaves `erase_ids` and `erase_found`. */
@@ -305,11 +333,11 @@ export class Erasures {
     let replaced: readonly string[];
     let freed: Record<string, number>[];
     try {
-      const taken = await takeOut(sql, context, commit, losing, files);
-      replaced = taken.files.replaced;
+      const out = await takeOut(sql, context, commit, losing, files);
+      replaced = out.replaced;
       await sql.run(`INSERT INTO db.privacy.suppressed SELECT ${number}, ${idHash("kind", "value")},
         CASE WHEN length(trim(value)) >= ${shortestWord} THEN ${wordHash("value")} END FROM erase_ids`);
-      await recordErased(sql, number, commit, evidenceOf(taken, identifiers, request));
+      await recordErased(sql, number, commit, evidenceOf(out.taken, identifiers, request), replaced);
       freed = await sql.rows(
         `SELECT h0::DOUBLE AS h0, h1::DOUBLE AS h1, h2::DOUBLE AS h2, h3::DOUBLE AS h3 FROM db.weir.id_recent WHERE "commit" = ${commit}`,
       );
@@ -327,7 +355,7 @@ export class Erasures {
 }
 
 function evidenceOf(
-  taken: Awaited<ReturnType<typeof takeOut>>,
+  taken: TakenOut,
   identifiers: readonly FoundIdentifier[],
   { allowMany }: ErasureRequest,
 ): ErasureEvidence {

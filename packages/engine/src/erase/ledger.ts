@@ -45,6 +45,8 @@ export interface Erasure {
     readonly files: number;
     /** Segments of the log that held records of the person. */
     readonly segments: number;
+    /** By when the log's retention has removed them; null where there are none. */
+    readonly logUntil: string | null;
     /** Whether the state file still has bytes of what was deleted in it; the next start writes it anew. */
     readonly stateFile: boolean;
   };
@@ -73,18 +75,20 @@ interface Row extends Record<string, string | number | boolean | null> {
   evidence: string | null;
   files: number;
   segments: number;
+  until: string | null;
   open: boolean;
 }
 
 const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ')`;
 
-/** Requests, oldest first. */
-export async function readErasures(sql: Sql, where = "TRUE"): Promise<Erasure[]> {
+/** Requests, oldest first. @param logRetentionMs how long the log keeps what is loaded */
+export async function readErasures(sql: Sql, logRetentionMs: number, where = "TRUE"): Promise<Erasure[]> {
   const rows = await sql.rows<Row>(`
     SELECT number::DOUBLE AS number, asked, state, ${iso("received_at")} AS received, ${iso("deadline_at")} AS deadline,
       "commit"::DOUBLE AS "commit", ${iso("lifted_at")} AS lifted, evidence::VARCHAR AS evidence, request IS NOT NULL AS "open",
       (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NOT NULL)::DOUBLE AS files,
-      (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NULL)::DOUBLE AS segments
+      (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NULL)::DOUBLE AS segments,
+      (SELECT ${iso(`max(c.committed_at) + to_milliseconds(${logRetentionMs})`)} FROM db.weir.commits c WHERE c."commit" = e."commit") AS "until"
     FROM db.privacy.erasures e WHERE ${where} ORDER BY number`);
   return rows.map((row) => ({
     id: `e${row.number}`,
@@ -98,15 +102,16 @@ export async function readErasures(sql: Sql, where = "TRUE"): Promise<Erasure[]>
     remaining: {
       files: row.files,
       segments: row.segments,
+      logUntil: row.segments === 0 ? null : row.until,
       stateFile: row.open && row.state !== "requested",
     },
   }));
 }
 
 /** @throws WeirError `not_found` */
-export async function readErasure(sql: Sql, id: string): Promise<Erasure> {
+export async function readErasure(sql: Sql, logRetentionMs: number, id: string): Promise<Erasure> {
   const [, number] = /^e(\d{1,15})$/.exec(id) ?? [];
-  const [found] = number === undefined ? [] : await readErasures(sql, `number = ${number}`);
+  const [found] = number === undefined ? [] : await readErasures(sql, logRetentionMs, `number = ${number}`);
   if (found !== undefined) return found;
   throw new WeirError("not_found", "There is no erasure with this id.", {
     where: id.slice(0, 100),
@@ -148,8 +153,9 @@ export async function recordErased(
   number: number,
   commit: number,
   evidence: ErasureEvidence,
+  replaced: readonly string[],
 ): Promise<void> {
-  const files = evidence.files.replaced.map(
+  const files = replaced.map(
     (path) => `INSERT INTO db.privacy.pending VALUES (${number}, ${text(path)}, NULL, NULL, NULL);`,
   );
   await sql.run(`UPDATE db.privacy.erasures SET state = 'erased', "commit" = ${commit}, evidence = ${text(JSON.stringify(evidence))}::JSON
@@ -183,7 +189,9 @@ export async function settlePending(
   if (gone.length > 0)
     await sql.run(`DELETE FROM db.privacy.pending WHERE rowid IN (${gone.map(({ row }) => row).join(", ")})`);
   const done = `state = 'erased' AND request IS NULL AND number NOT IN (SELECT erasure FROM db.privacy.pending)`;
-  const complete = await readErasures(sql, done);
+  const complete = await sql.rows<{ id: string }>(
+    `SELECT 'e' || number AS id FROM db.privacy.erasures WHERE ${done}`,
+  );
   if (complete.length > 0) await sql.run(`UPDATE db.privacy.erasures SET state = 'complete' WHERE ${done}`);
   return complete.map(({ id }) => id);
 }

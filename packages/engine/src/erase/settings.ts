@@ -3,6 +3,8 @@ import { WeirError, durationMs } from "@weir/contract";
 
 /** What a project says of erasures, with every default filled in. */
 export interface ErasureSettings {
+  /** How long the log keeps what is loaded. */
+  readonly logRetentionMs: number;
   readonly deadlineMs: number;
   readonly identifiers: number;
   readonly records: number;
@@ -35,5 +37,5 @@ export function resolveErasure(privacy: PrivacySpec | undefined, logRetentionMs:
   }
   if (!(share > 0 && share <= 1))
     throw invalid("privacy.limits.share", "A share is more than 0 and at most 1.", "Correct it.");
-  return { deadlineMs, identifiers, records, share };
+  return { logRetentionMs, deadlineMs, identifiers, records, share };
 }

@@ -28,7 +28,8 @@ export interface TakenOut {
   }[];
   readonly zones: Readonly<Record<string, number>>;
   readonly tables: readonly { readonly table: string; readonly before: number; readonly after: number }[];
-  readonly files: { readonly replaced: readonly string[]; readonly zones: Readonly<Record<string, number>> };
+  /** Files of the lake that were written anew, or removed as nothing else was in them, by zone. */
+  readonly files: Readonly<Record<string, number>>;
 }
 
 export interface TakeOutContext {
@@ -84,6 +85,8 @@ async function refuseAside(sql: Sql, program: Program, losing: ReadonlySet<Contr
  * Takes the found rows out of everything that the state holds, within a transaction: the manifest lists the files without
  * them, every table is as if their records had never come, and their ids are free again. Counts say `suppressed` where they said
  * `loaded` or `quarantined`.
+ *
+ * @returns with the paths of the files that the manifest does not list any more
  */
 export async function takeOut(
   sql: Sql,
@@ -91,7 +94,7 @@ export async function takeOut(
   commit: number,
   losing: ReadonlySet<ContractProgram>,
   files: RewrittenFiles,
-): Promise<TakenOut> {
+): Promise<{ readonly taken: TakenOut; readonly replaced: readonly string[] }> {
   const { program } = context;
   const zones = await countByZone(sql, "count(*)");
   const replacedByZone = await countByZone(sql, "count(DISTINCT path)");
@@ -126,7 +129,7 @@ export async function takeOut(
     before: before.get(name) ?? 0,
     after: after.get(name) ?? 0,
   }));
-  return { contracts, quarantined, zones, tables, files: { replaced, zones: replacedByZone } };
+  return { taken: { contracts, quarantined, zones, tables, files: replacedByZone }, replaced };
 }
 
 async function countByZone(sql: Sql, what: string): Promise<Record<string, number>> {

@@ -44,6 +44,7 @@ describe("what each role may ask for", () => {
     ["/api/drain", { method: "POST" }, ["operator", "admin"]],
     ["/api/trace?id=a", {}, ["analyst", "operator", "admin"]],
     ["/api/audit", {}, ["privacy", "admin"]],
+    ["/api/erasures", {}, ["privacy", "admin"]],
     ["/api/audit/verify", {}, ["privacy", "admin"]],
     ["/api/tokens", {}, ["admin"]],
   ];

@@ -70,6 +70,14 @@ function lazyHandlers(terminal: Terminal): Handlers {
     tokenRevoke: async (name, options) =>
       (await import("./commands/token.ts")).tokenRevoke(terminal, name, options),
     auditList: async (options) => (await import("./commands/audit.ts")).auditList(terminal, options),
+    erase: async (options) => (await import("./commands/erase.ts")).erase(terminal, options),
+    eraseList: async (options) => (await import("./commands/erase.ts")).eraseList(terminal, options),
+    eraseShow: async (id, options) => (await import("./commands/erase.ts")).eraseShow(terminal, id, options),
+    eraseLift: async (id, options) => (await import("./commands/erase.ts")).eraseLift(terminal, id, options),
+    eraseCertificate: async (id, options) =>
+      (await import("./commands/erase.ts")).eraseCertificate(terminal, id, options),
+    eraseVerify: async (file, options) =>
+      (await import("./commands/erase.ts")).eraseVerify(terminal, file, options),
     auditVerify: async (options) => (await import("./commands/audit.ts")).auditVerify(terminal, options),
   };
 }

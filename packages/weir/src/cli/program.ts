@@ -83,6 +83,20 @@ export interface TokenOptions extends CommonOptions {
   readonly expires?: Duration;
 }
 
+export interface EraseOptions extends CommonOptions {
+  readonly email?: readonly string[];
+  readonly id?: readonly string[];
+  readonly subject?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly allowMany?: string;
+}
+
+export interface EraseVerifyOptions {
+  readonly json?: boolean;
+  readonly after?: string;
+  readonly key?: string;
+}
+
 export interface AuditOptions extends CommonOptions {
   readonly after: number;
   readonly limit: number;
@@ -114,6 +128,12 @@ export interface Handlers {
   tokenRevoke(name: string, options: CommonOptions): Promise<ExitCode>;
   auditList(options: AuditOptions): Promise<ExitCode>;
   auditVerify(options: CommonOptions): Promise<ExitCode>;
+  erase(options: EraseOptions): Promise<ExitCode>;
+  eraseList(options: CommonOptions): Promise<ExitCode>;
+  eraseShow(id: string, options: CommonOptions): Promise<ExitCode>;
+  eraseLift(id: string, options: CommonOptions): Promise<ExitCode>;
+  eraseCertificate(id: string, options: CommonOptions): Promise<ExitCode>;
+  eraseVerify(file: string, options: EraseVerifyOptions): Promise<ExitCode>;
 }
 
 /**
@@ -222,6 +242,7 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
   backfillCommand(program, handlers, done);
   tokenCommands(program, handlers, done);
   auditCommands(program, handlers, done);
+  eraseCommands(program, handlers, done);
   return program;
 }
 
@@ -305,6 +326,55 @@ function auditCommands(program: Command, handlers: Handlers, done: Done): void {
     .description("check that no entry was changed, removed or put in")
     .action(async (options: CommonOptions) => done(await handlers.auditVerify(options)));
 }
+
+function eraseCommands(program: Command, handlers: Handlers, done: Done): void {
+  const erase = common(program.command("erase"))
+    .description("erase a person from every table and file, and keep later records of theirs out")
+    .helpCommand(false)
+    .addOption(repeated("--email <address>", "an address of the person; may be given again"))
+    .addOption(
+      repeated("--id <kind=value>", "an identifier by its kind, such as user_id=42; may be given again"),
+    )
+    .addOption(repeated("--subject <value>", "an identifier of whatever kind; may be given again"))
+    .option("--dry-run", "print what would be erased, and erase nothing")
+    .option("--allow-many <reason>", "why it may reach more than the project's limits allow; it is certified")
+    .action(async (options: EraseOptions) => done(await handlers.erase(options)));
+  const one = (name: string, description: string): Command =>
+    common(erase.command(name)).description(description).argument("<id>", "as list prints it: e1");
+  common(erase.command("list"))
+    .description("print the requests, and what is left of each")
+    .action(async (_: CommonOptions, command: Command) =>
+      done(await handlers.eraseList(command.optsWithGlobals())),
+    );
+  one("show", "print a request: what it erased, and what is left on disk").action(
+    async (id: string, _: CommonOptions, command: Command) =>
+      done(await handlers.eraseShow(id, command.optsWithGlobals())),
+  );
+  one("lift", "take records of the person again; what was erased does not come back").action(
+    async (id: string, _: CommonOptions, command: Command) =>
+      done(await handlers.eraseLift(id, command.optsWithGlobals())),
+  );
+  one("certificate", "print the last certificate of a request: signed JSON").action(
+    async (id: string, _: CommonOptions, command: Command) =>
+      done(await handlers.eraseCertificate(id, command.optsWithGlobals())),
+  );
+  erase
+    .command("verify")
+    .description("check a certificate, offline")
+    .argument("<file>", "the certificate")
+    .option("--after <file>", "the certificate before it in the chain")
+    .option("--key <hash>", "SHA-256 of the public key that it has to be signed with")
+    .option("--json", "print one JSON value")
+    .action(async (file: string, _: EraseVerifyOptions, command: Command) =>
+      done(await handlers.eraseVerify(file, command.optsWithGlobals())),
+    );
+}
+
+const repeated = (flags: string, text: string): Option =>
+  new Option(flags, text).argParser((value: string, before: readonly string[] | undefined) => [
+    ...(before ?? []),
+    value,
+  ]);
 
 function common(command: Command): Command {
   return command

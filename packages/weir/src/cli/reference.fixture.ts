@@ -27,7 +27,9 @@ export function withGeneratedParts(text: string): string {
 
 function leaves(command: Command): Command[] {
   if (command.commands.length === 0) return [command];
-  return command.commands.flatMap(leaves);
+  // One that does something by itself has options, as all of them do.
+  const own = command.parent !== null && command.options.length > 0 ? [command] : [];
+  return [...own, ...command.commands.flatMap(leaves)];
 }
 
 function nameOf(command: Command): string {

@@ -1,5 +1,8 @@
 import type {
   EngineStatus,
+  Erasure,
+  ErasurePlan,
+  ErasureRequest,
   QuarantineFilter,
   QuarantineRequest,
   QuarantinedPath,
@@ -12,6 +15,7 @@ import type {
 } from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { BackfillState } from "../backfill/state.ts";
+import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 
@@ -91,6 +95,16 @@ export interface Backend {
   createToken(name: string, role: Role, lifeMs: number | undefined): Promise<NewToken>;
   /** @throws WeirError `not_found` */
   revokeToken(name: string): Promise<void>;
+  /** What an erasure would reach. @throws WeirError `erasure_invalid`, `erasure_too_large` */
+  planErasure(request: ErasureRequest): Promise<ErasurePlan>;
+  /** @throws WeirError `erasure_invalid`, `erasure_too_large`, `erasure_blocked` */
+  erase(request: ErasureRequest): Promise<CertifiedErasure>;
+  /** Oldest first. */
+  erasures(): Promise<readonly Erasure[]>;
+  /** @throws WeirError `not_found` */
+  erasure(id: string): Promise<CertifiedErasure>;
+  /** Takes records of the person again. @throws WeirError `not_found` */
+  liftErasure(id: string): Promise<CertifiedErasure>;
   /** Entries of the audit log after a number, oldest first, up to 10,000. */
   audit(after: number, limit: number): Promise<readonly AuditEntry[]>;
   verifyAudit(): Promise<AuditVerdict>;

@@ -1,5 +1,8 @@
 import type {
   Engine,
+  Erasure,
+  ErasurePlan,
+  ErasureRequest,
   QuarantineFilter,
   QuarantineRequest,
   QuarantinedPath,
@@ -18,6 +21,8 @@ import { openEngine } from "../open-engine.ts";
 import { sealAbandoned } from "../processes/abandoned.ts";
 import { createToken, listAudit, revokeToken, verifyAudit } from "../processes/govern-routes.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
+import { erase, liftErasure, recordAsked, showErasure } from "../processes/erase-routes.ts";
+import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
 import { askQuarantine, cancelTask } from "../processes/task-routes.ts";
@@ -145,6 +150,29 @@ export class DirectBackend implements Backend {
 
   async revokeToken(name: string): Promise<void> {
     await revokeToken(this.#governance, localCaller, name);
+  }
+
+  async planErasure(request: ErasureRequest): Promise<ErasurePlan> {
+    await recordAsked(this.#governance, localCaller, "erase.plan", request);
+    return await this.#engine.erasures.plan(request);
+  }
+
+  async erase(request: ErasureRequest): Promise<CertifiedErasure> {
+    // It starts the engine: an instance started meanwhile must refuse, with our pid.
+    this.#lock ??= await acquireDuty(await prepareRunDir(this.#dataDir), "engine");
+    return await erase(this.#engine, this.#governance, localCaller, request);
+  }
+
+  async erasures(): Promise<readonly Erasure[]> {
+    return await this.#engine.erasures.list();
+  }
+
+  async erasure(id: string): Promise<CertifiedErasure> {
+    return await showErasure(this.#engine, this.#governance, id);
+  }
+
+  async liftErasure(id: string): Promise<CertifiedErasure> {
+    return await liftErasure(this.#engine, this.#governance, localCaller, id);
   }
 
   async audit(after: number, limit: number): Promise<readonly AuditEntry[]> {

@@ -1,4 +1,7 @@
 import type {
+  Erasure,
+  ErasurePlan,
+  ErasureRequest,
   QuarantineFilter,
   QuarantineRequest,
   QuarantinedPath,
@@ -10,6 +13,7 @@ import type {
   VerifyReport,
 } from "@weir/engine";
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
+import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
@@ -119,6 +123,30 @@ export class HttpBackend implements Backend {
   async revokeToken(name: string): Promise<void> {
     const path = `/api/tokens/${encodeURIComponent(name)}`;
     await apiRequest(this.#address, { method: "DELETE", path, timeoutMs: quickMs });
+  }
+
+  async planErasure(request: ErasureRequest): Promise<ErasurePlan> {
+    return (await this.#post("/api/erasures", { ...request, plan: true }, verifyMs)) as ErasurePlan;
+  }
+
+  async erase(request: ErasureRequest): Promise<CertifiedErasure> {
+    return (await this.#post("/api/erasures", request, verifyMs)) as CertifiedErasure;
+  }
+
+  async erasures(): Promise<readonly Erasure[]> {
+    return ((await this.#get("/api/erasures", verifyMs)) as { erasures: Erasure[] }).erasures;
+  }
+
+  async erasure(id: string): Promise<CertifiedErasure> {
+    return (await this.#get(`/api/erasures/${encodeURIComponent(id)}`, verifyMs)) as CertifiedErasure;
+  }
+
+  async liftErasure(id: string): Promise<CertifiedErasure> {
+    return (await this.#post(
+      `/api/erasures/${encodeURIComponent(id)}/lift`,
+      {},
+      verifyMs,
+    )) as CertifiedErasure;
   }
 
   async audit(after: number, limit: number): Promise<readonly AuditEntry[]> {

@@ -19,7 +19,14 @@ export async function startEngine(
       logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
     else if (event.kind === "erasure_complete")
       logger.log("info", `erasure ${event.id} is complete`, { erasure: event.id });
-    else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
+    else if (event.kind === "erasure_late") {
+      const passed =
+        event.share < 1 ? `${event.share * 100} % of its time has passed` : "its deadline has passed";
+      logger.log("warn", `erasure ${event.id} is not complete, and ${passed}; weir erase show ${event.id}`, {
+        erasure: event.id,
+        share: event.share,
+      });
+    } else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
   const server = new EngineServer({ engine, governance }, settings);
   await server.listen(settings.engineSocket);

@@ -16,6 +16,7 @@ import { lookupParameters, sendRows } from "./lookup-request.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { sendQuery } from "./query-reply.ts";
 import { readInstanceFile } from "./run-files.ts";
+import { erased } from "./erase-routes.ts";
 import { tasked } from "./task-routes.ts";
 import type { InstanceFile } from "./run-files.ts";
 
@@ -85,7 +86,8 @@ export class EngineServer {
       else {
         const answer =
           (await governed(this.#governance, caller, request, url)) ??
-          (await tasked(this.#engine, this.#governance, caller, request, url));
+          (await tasked(this.#engine, this.#governance, caller, request, url)) ??
+          (await erased(this.#engine, this.#governance, caller, request, url));
         const value = answer === undefined ? await this.#result(request, url, path, caller) : answer.value;
         sendJson(response, 200, value);
       }

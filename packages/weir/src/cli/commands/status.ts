@@ -95,7 +95,17 @@ function statusText(terminal: Terminal, report: StatusReport): string {
     ...(report.tasks.length === 0 ? [] : [tasksTable(terminal, report.tasks)]),
     ...(concerns.length === 0 ? [] : [concerns.join("\n")]),
     ...(report.backfills.length === 0 ? [] : [report.backfills.map(stateText).join("\n")]),
+    ...erasureLines(terminal, report),
   ].join("\n\n");
+}
+
+function erasureLines(
+  terminal: Terminal,
+  { erasures: { open, late, nextDeadline } }: StatusReport,
+): string[] {
+  if (open === 0) return [];
+  const left = `erasures: ${open} not complete, the next due at ${nextDeadline}`;
+  return [late === 0 ? left : `${left}; ${paint(terminal, "yellow", `${late} past their deadline`)}`];
 }
 
 function instanceText(terminal: Terminal, instance: InstanceFile): string {
