@@ -12,7 +12,13 @@ const after = String.raw`\.?(?:$|[^\p{L}\p{N}_.-])`;
 /** One character as a text of JSON, or bytes shown as text, may have it. */
 function characterPattern(character: string): string {
   if (/[A-Za-z0-9]/.test(character)) return character;
-  const literal = special.test(character) ? `\\${character}` : character;
+  // A statement ends at a NUL, whatever it is in.
+  const isControl = character.charCodeAt(0) < 32;
+  const literal = isControl
+    ? `\\x{${character.charCodeAt(0).toString(16)}}`
+    : special.test(character)
+      ? `\\${character}`
+      : character;
   const units = [...Array(character.length).keys()].map(
     (i) => `\\\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
   );

@@ -195,7 +195,7 @@ export const withoutSessionIds = (rows: readonly string[]): string[] =>
 export const oracleTexts = (table: SessionsSpec | RollupSpec, clean: readonly CleanRecord[]): string[] =>
   rowTexts(tableRows(table, clean));
 
-const rowTexts = (rows: readonly OracleRow[]): string[] => rows.map(rowText).toSorted();
+export const rowTexts = (rows: readonly OracleRow[]): string[] => rows.map(rowText).toSorted();
 
 function rowText(row: OracleRow): string {
   const cell = (value: Scalar): string => {

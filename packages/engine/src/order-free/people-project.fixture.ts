@@ -51,7 +51,7 @@ export const Gift = contract("gift", {
 export const sources = { web: { contracts: [Page, Alias, Order] }, shop: { contracts: [Order, Gift, Page] } };
 export const warnAbove = 3;
 
-const people = identity({
+export const people = identity({
   ids: [
     [Page, { anonymous_id: "anonymous_id", user_id: "user_id", device: "device.id" }],
     [Order, { user_id: "buyer", email: "email" }],

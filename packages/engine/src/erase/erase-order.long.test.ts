@@ -1,0 +1,42 @@
+import type { Program } from "@weir/compile";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { edited, withTable } from "../order-free/defects.fixture.ts";
+import { erasedCases, runErased } from "./erase-order.fixture.ts";
+
+test("whenever a person is erased, tables are those of the records without the person's, in sixty cases", async () => {
+  await fc.assert(
+    fc.asyncProperty(erasedCases, async (one) => {
+      await expect(runErased(one)).resolves.toBeUndefined();
+    }),
+    { numRuns: 60, endOnFailure: true },
+  );
+});
+
+const withoutKind =
+  (kind: string) =>
+  (program: Program): Program => ({
+    ...program,
+    subjects: program.subjects.filter((field) => field.kind !== kind),
+  });
+
+const defects: Readonly<Record<string, Parameters<typeof runErased>[1]>> = {
+  "fields of one kind are not looked at": { before: withoutKind("email") },
+  "late records are not looked at": { after: (program) => ({ ...program, subjects: [] }) },
+  "a table keeps its groups": {
+    before: withTable("lifetime", (table) => ({
+      ...table,
+      retract: edited(table.retract, /^DELETE FROM [^]*$/, "SELECT 1").map((statement, i) =>
+        statement.sql === "SELECT 1" ? statement : (table.retract[i] ?? statement),
+      ),
+    })),
+  },
+};
+
+describe("a defect is found out", () => {
+  test.each(Object.entries(defects))("%s", async (_, defect) => {
+    const property = fc.asyncProperty(erasedCases, (one) => runErased(one, defect));
+    const { errorInstance } = await fc.check(property, { numRuns: 60, endOnFailure: true });
+    expect(errorInstance).toHaveProperty("name", "AssertionError");
+  });
+});
