@@ -1,7 +1,7 @@
 /** What goes from the lake, what stays, and what tables may still compute anew. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { compileProject, count, entity, rollup, sum } from "@weir/compile";
+import { compileProject, count, entity, identity, rollup, sum } from "@weir/compile";
 import type { Program, TableSpec } from "@weir/compile";
 import { Type, contract, decimal, timestamp } from "@weir/contract";
 import { afterEach, expect, test, vi } from "vitest";
@@ -221,6 +221,25 @@ test("what the project allows to lose its beginning is built from what is left",
   );
   expect(await harness?.rows("FROM totals")).toEqual([["ann", "1", "1.50"]]);
   expect(await problems()).toEqual([]);
+}, 60_000);
+
+test("nobody is erased from tables that hold more than the records that are left", async () => {
+  const made = keeping({ cleanMs: 365 * dayMs });
+  const ids = { people: identity({ ids: [[Sold, { who: "who" }]] }) };
+  await made.open(programOf({ ...ids, daily }));
+  // All that there was of them is gone from the clean zone, and tables have it.
+  await made.load([sale("old", ago(800))]);
+  await untilRemoved("clean", 1);
+  const before = await tableRows(["daily", "people"]);
+  await expect(
+    made.engine.erasures.erase({ identifiers: [{ kind: "who", value: "ann" }] }),
+  ).rejects.toMatchObject({
+    code: "erasure_too_large",
+    message: expect.stringContaining(
+      "groups of people, daily that have records which retention removed",
+    ) as string,
+  });
+  expect(await tableRows(["daily", "people"])).toEqual(before);
 }, 60_000);
 
 test("files that a query may read stay until it ends, and not longer", async () => {

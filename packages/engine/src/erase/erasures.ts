@@ -249,7 +249,12 @@ export class Erasures {
     const names = new Set(contracts.map(({ contract }) => contract));
     const tables = reachedTables(this.#program, ({ from }) => from.some((name) => names.has(name)));
     const settings = this.#settings;
-    const shortened = tables.filter((table) => this.#history.lostBy(table).length > 0);
+    // Of removed records nothing is found: whether tables have something of the person from them nobody can tell.
+    const personal = this.#program.subjects.map(({ contract }) => contract);
+    const lost = new Set([...names, ...this.#history.lostBy({ from: personal })]);
+    const shortened = reachedTables(this.#program, ({ from }) => from.some((name) => lost.has(name))).filter(
+      (table) => this.#history.lostBy(table).length > 0,
+    );
     const records = contracts.reduce((sum, one) => sum + one.records, 0);
     const tooMuch = [
       ...(identifiers.length > settings.identifiers
