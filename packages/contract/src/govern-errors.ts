@@ -13,6 +13,11 @@ export const governErrorCodes = {
     meaning: "The token that a request shows is unknown, revoked or expired.",
     remedy: "weir token list shows the tokens that there are; make a new one with weir token create.",
   },
+  column_masked: {
+    status: 403,
+    meaning: "Rows of the table are found by a column that the role of the token does not see.",
+    remedy: "Use a token of a role that sees it; access.columns of the project says which do.",
+  },
   role_insufficient: {
     status: 403,
     meaning: "The role of the token does not allow what the request asks for.",

@@ -11,7 +11,7 @@ import type { LakeUpkeep } from "./lake-upkeep.ts";
 import type { Lake } from "./lake.ts";
 import type { Planner } from "./planner.ts";
 import type { RemovedHistory } from "./removed-history.ts";
-import type { ReplacedFiles } from "./replaced-files.ts";
+import type { AccessViews, RoleMasks } from "./access-views.ts";
 import type { LogRetention } from "./retention.ts";
 import type { Salts } from "./schema.ts";
 import type { Serving } from "./serve/serving.ts";
@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly store: LogStore;
   readonly settings?: EngineSettings;
   readonly retention?: Retention;
+  /** Columns that roles do not see. */
+  readonly access?: RoleMasks;
   readonly privacy?: PrivacySpec;
   readonly onEvent?: (event: EngineEvent) => void;
 }
@@ -61,7 +63,7 @@ export interface EngineParts {
   readonly retention: LogRetention;
   readonly upkeep: LakeUpkeep;
   readonly history: RemovedHistory;
-  readonly replaced: ReplacedFiles;
+  readonly access: AccessViews;
   readonly lanes: Sql[];
   readonly commitSql: Sql;
   readonly aside: Map<string, string>;

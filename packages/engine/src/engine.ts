@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
+import { AccessViews } from "./access-views.ts";
 import { behind, committedSegment } from "./behind.ts";
 import { checkProgram } from "./check-program.ts";
 import type { ChangePosition } from "./changes/position.ts";
@@ -74,7 +75,7 @@ export class Engine {
   readonly #retention: LogRetention;
   readonly #lakeUpkeep: LakeUpkeep;
   readonly #history: RemovedHistory;
-  readonly #replaced: ReplacedFiles;
+  readonly #access: AccessViews;
   /** Connections that stage batches, those of batches in work taken out. */
   readonly #lanes: Sql[];
   /** Batches in work, so that none outlives the engine. */
@@ -120,12 +121,12 @@ export class Engine {
     this.#retention = parts.retention;
     this.#lakeUpkeep = parts.upkeep;
     this.#history = parts.history;
-    this.#replaced = parts.replaced;
+    this.#access = parts.access;
     this.#lanes = parts.lanes;
     this.#commitSql = parts.commitSql;
     this.#aside = parts.aside;
     this.#snapshots = parts.snapshots;
-    this.#queries = new Queries(parts.snapshots);
+    this.#queries = new Queries(parts.snapshots, parts.access);
     this.#serving = parts.serving;
     this.#changesKeptMs = parts.changesKeptMs;
     this.#salts = parts.salts;
@@ -192,6 +193,7 @@ export class Engine {
       for (const [table, reason] of aside) options.onEvent?.({ kind: "table_set_aside", table, reason });
       await prepareChanges(commitSql, options.program);
       const views = await createViews(commitSql, lake, options.program);
+      const access = await AccessViews.create(commitSql, options.program, options.access ?? {});
       const replaced = new ReplacedFiles(lake, settings.replacedGraceMs);
       const snapshots = new Snapshots(database, lake, replaced, views);
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
@@ -225,7 +227,7 @@ export class Engine {
         retention,
         upkeep,
         history,
-        replaced,
+        access,
         lanes,
         commitSql,
         aside: new Map(aside),
@@ -346,7 +348,7 @@ export class Engine {
       exclusive: (step) => this.#exclusive(step),
       commit: (stage) => this.#asked.ask(stage, this.#failed),
       keepFiles: (zone) => this.#lakeUpkeep.keep(zone),
-      retire: (paths) => this.#replaced.add(paths, Date.now()),
+      retire: (paths) => this.#lakeUpkeep.replaced.add(paths, Date.now()),
     };
   }
 
@@ -469,13 +471,13 @@ export class Engine {
   }
 
   /** Rows of a table by key, prefix of the key or event time, in milliseconds. See {@link Serving.lookup} for errors. */
-  lookup(table: string, parameters: LookupParameters): Promise<LookupResult> {
-    return this.#serving.lookup(table, parameters);
+  lookup(table: string, parameters: LookupParameters, role?: string): Promise<LookupResult> {
+    return this.#serving.lookup(table, parameters, this.#access.maskedColumns(role, table));
   }
 
   /** What changed in a table after a position. See {@link readChanges} for errors. */
-  changes(table: string, since: ChangePosition, limit: number): Promise<TableChanges> {
-    return this.#serving.changes(table, since, limit);
+  changes(table: string, since: ChangePosition, limit: number, role?: string): Promise<TableChanges> {
+    return this.#serving.changes(table, since, limit, this.#access.maskedColumns(role, table));
   }
 
   /** Where to begin for what changes in a table from now on. @throws WeirError `not_found` */
@@ -484,7 +486,11 @@ export class Engine {
   }
 
   verify(): Promise<VerifyReport> {
-    return verifyState(this.#database, { lake: this.#lake, replaced: this.#replaced }, this.#options.program);
+    return verifyState(
+      this.#database,
+      { lake: this.#lake, replaced: this.#lakeUpkeep.replaced },
+      this.#options.program,
+    );
   }
 }
 

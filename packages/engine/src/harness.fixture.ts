@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Program } from "@weir/compile";
 import { directoryStore } from "@weir/log";
 import type { LogStore, SegmentWriter } from "@weir/log";
+import type { RoleMasks } from "./access-views.ts";
 import { Engine } from "./engine.ts";
 import type { EngineEvent } from "./engine-options.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
@@ -21,6 +22,7 @@ export type LogRecord = {
 export interface HarnessOptions {
   readonly settings?: EngineSettings;
   readonly internals?: Partial<ResolvedSettings>;
+  readonly access?: RoleMasks;
 }
 
 const receivedUs = 1_790_000_000_000_000;
@@ -65,6 +67,7 @@ export class Harness {
         program,
         store: this.store,
         settings: { memoryLimit: "512MB", lanes: 1, commitAge: 1, ...this.#options.settings },
+        ...(this.#options.access === undefined ? {} : { access: this.#options.access }),
         onEvent: (event) => this.events.push(event),
       },
       this.#options.internals,

@@ -19,7 +19,7 @@ export class LakeUpkeep {
   readonly #sql: Sql;
   readonly #retention: LakeRetention;
   readonly #compaction: Compaction;
-  readonly #replaced: ReplacedFiles;
+  readonly replaced: ReplacedFiles;
   #running: Promise<void> | undefined;
 
   /** @param sql a connection of its own */
@@ -32,7 +32,7 @@ export class LakeUpkeep {
   }) {
     this.#lake = parts.lake;
     this.#sql = parts.sql;
-    this.#replaced = parts.replaced;
+    this.replaced = parts.replaced;
     this.#retention = new LakeRetention(parts.lake, parts.settings.keep, parts.history, parts.replaced);
     this.#compaction = new Compaction(parts.lake, parts.replaced, parts.settings.quietMs);
   }
@@ -63,7 +63,7 @@ export class LakeUpkeep {
    * @param fail hears of a round that failed
    */
   start(nowMs: number, exclusive: Exclusive, fail: (error: unknown) => void): void {
-    this.#replaced.remove(nowMs);
+    this.replaced.remove(nowMs);
     this.#running ??= this.#run(nowMs, exclusive)
       .catch(fail)
       .finally(() => {
@@ -79,6 +79,6 @@ export class LakeUpkeep {
   /** Ends the round, and removes what waits for its readers to end: there are none any more. */
   async close(): Promise<void> {
     await this.#running;
-    this.#replaced.close();
+    this.replaced.close();
   }
 }

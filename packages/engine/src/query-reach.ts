@@ -1,5 +1,6 @@
 import { text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
+import { AccessViews } from "./access-views.ts";
 import type { JsonValue, Sql } from "./database.ts";
 
 type Node = Readonly<Record<string, JsonValue>>;
@@ -24,9 +25,10 @@ const mayNotRead = new Set(["memory", "temp", "weir_vault", "privacy"]);
  * Checks, without binding it, that a query is a SELECT that reads tables and views by their names, and nothing else: the data directory, which the views read, also holds the
  * log, the audit log and the state as files.
  *
+ * @param isLimited the role sees less than there is
  * @throws WeirError `query_invalid`, `query_not_readonly` for any other statement
  */
-export async function assertReadsTables(sql: Sql, select: string): Promise<void> {
+export async function assertReadsTables(sql: Sql, select: string, isLimited: boolean): Promise<void> {
   const { json } = await sql.row<{ json: string }>(
     `SELECT json_serialize_sql(${text(select)})::VARCHAR AS json`,
   );
@@ -36,6 +38,7 @@ export async function assertReadsTables(sql: Sql, select: string): Promise<void>
     throw notSelect(typeof message === "string" ? message : "");
   }
   for (const node of nodesIn(parsed)) {
+    if (isLimited) AccessViews.refusePast(node);
     const called = node["type"] === "TABLE_FUNCTION" ? functionOf(node["function"]) : undefined;
     const isRefused =
       called === undefined ? mayNotCall.has(lowered(node["function_name"])) : !mayCall.has(called);

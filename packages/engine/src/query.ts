@@ -1,5 +1,6 @@
 import { WeirError } from "@weir/contract";
 import { StatementType } from "@duckdb/node-api";
+import type { AccessViews } from "./access-views.ts";
 import type { JsonValue, Sql } from "./database.ts";
 import { assertReadsTables } from "./query-reach.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -9,6 +10,8 @@ export interface QueryOptions {
   readonly maxRows?: number;
   /** Longest run; default 60 s. */
   readonly timeoutMs?: number;
+  /** Whose query it is; see access-views.ts. Undefined sees everything. */
+  readonly role?: string;
 }
 
 export interface QueryResult {
@@ -33,9 +36,11 @@ const defaultTimeoutMs = 60_000;
 /** Runs queries that users write. */
 export class Queries {
   readonly #snapshots: Snapshots;
+  readonly #access: AccessViews;
 
-  constructor(snapshots: Snapshots) {
+  constructor(snapshots: Snapshots, access: AccessViews) {
     this.#snapshots = snapshots;
+    this.#access = access;
   }
 
   /** @throws WeirError `query_invalid`, `query_not_readonly`, `query_timeout`, `engine_out_of_memory` */
@@ -55,16 +60,22 @@ export class Queries {
   /** As `run`; holds no more than a chunk of 2,048 rows in memory. What `sink` got before an error is not the whole result. */
   async stream(
     query: string,
-    { maxRows = defaultRows, timeoutMs = defaultTimeoutMs }: QueryOptions,
+    { maxRows = defaultRows, timeoutMs = defaultTimeoutMs, role }: QueryOptions,
     sink: QuerySink,
   ): Promise<{ truncated: boolean }> {
     if (query.includes("\0")) {
       throw new WeirError("query_invalid", "The query has a NUL character.");
     }
     try {
-      return await this.#snapshots.run({ timeoutMs, reads: query }, (sql, commit) =>
-        this.#read(sql, query, maxRows, commit, sink),
-      );
+      return await this.#snapshots.run({ timeoutMs, reads: query }, async (sql, commit) => {
+        if (!this.#access.isLimited(role)) return await this.#read(sql, query, { maxRows, commit }, sink);
+        await sql.run(`USE ${this.#access.schemaFor(role)}`);
+        try {
+          return await this.#read(sql, query, { maxRows, commit, role }, sink);
+        } finally {
+          await sql.run("USE db.main");
+        }
+      });
     } catch (error) {
       throw asQueryError(error);
     }
@@ -73,8 +84,7 @@ export class Queries {
   async #read(
     sql: Sql,
     query: string,
-    maxRows: number,
-    commit: number,
+    { maxRows, commit, role }: { maxRows: number; commit: number; role?: string },
     sink: QuerySink,
   ): Promise<{ truncated: boolean }> {
     const statements = await sql.connection.extractStatements(query);
@@ -82,7 +92,7 @@ export class Queries {
       throw new WeirError("query_not_readonly", `The query has ${statements.count} statements.`);
     }
     // Before it is bound, which would look into files already.
-    await assertReadsTables(sql, selectOf(query));
+    await assertReadsTables(sql, selectOf(query), role !== undefined);
     const prepared = await statements.prepare(0);
     assertReadOnly(prepared.statementType);
     const result = await prepared.stream();

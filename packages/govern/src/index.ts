@@ -6,7 +6,7 @@ export { verifyCertificate } from "./certificates.ts";
 export type { Certificate, CertificateVerdict, Statement } from "./certificates.ts";
 export { Governance, demand, localCaller } from "./governance.ts";
 export type { Caller } from "./governance.ts";
-export { isRole, roles } from "./roles.ts";
+export { isRole, mayRole, roles } from "./roles.ts";
 export type { Permission, Role } from "./roles.ts";
 export { Tokens } from "./tokens.ts";
 export type { TokenInfo } from "./tokens.ts";

@@ -6,6 +6,7 @@ import { shownPath } from "./load-error.ts";
 import { loadProject } from "./load.ts";
 import type { LoadedProject } from "./load.ts";
 import type { Project } from "./project.ts";
+import { roleMasks } from "./role-masks.ts";
 import { isWeirError } from "./processes/messages.ts";
 
 export interface CompiledProject extends LoadedProject {
@@ -24,6 +25,7 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
     checkSources(loaded.project);
     const program = compileProject(loaded.project);
     await checkRetention(loaded.project, program);
+    roleMasks(loaded.project.access);
     await checkSql(program);
     return { ...loaded, program };
   } catch (error) {

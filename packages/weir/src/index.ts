@@ -63,3 +63,4 @@ export type {
 } from "@weir/compile";
 export { defineProject, env } from "./project.ts";
 export type { Project, ProjectOptions } from "./project.ts";
+export type { AccessOptions } from "./role-masks.ts";

@@ -5,6 +5,7 @@ import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { loadCompiled } from "./compiled.ts";
+import { roleMasks } from "./role-masks.ts";
 import { recordDeployed } from "./deployed.ts";
 
 /**
@@ -26,6 +27,7 @@ export async function openEngine(
     store,
     ...(settings === undefined ? {} : { settings }),
     ...(retention === undefined ? {} : { retention }),
+    access: roleMasks(project.access),
     ...(privacy === undefined ? {} : { privacy }),
     onEvent,
   });

@@ -2,6 +2,7 @@ import { WeirError } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import type { ProjectSpec, SourceContracts } from "@weir/compile";
 import type { EngineSettings, Retention } from "@weir/engine";
+import type { AccessOptions } from "./role-masks.ts";
 
 /**
  * Registered, so that a project made by one copy of Weir is known to another: the `weir` command on the PATH may not be
@@ -23,12 +24,15 @@ export interface ProjectOptions extends Omit<ProjectSpec, "sources" | "tables"> 
   readonly engine?: EngineSettings;
   /** How long each zone keeps what it has. */
   readonly retention?: Retention;
+  /** Who sees which columns. */
+  readonly access?: AccessOptions;
 }
 
 /** What a project file exports; made by `defineProject` only. */
 export interface Project extends ProjectSpec {
   readonly engine?: EngineSettings;
   readonly retention?: Retention;
+  readonly access?: AccessOptions;
   readonly [projectBrand]: 1;
 }
 

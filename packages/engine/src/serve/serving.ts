@@ -11,6 +11,7 @@ import { compareValues } from "./key-value.ts";
 import type { KeyValue } from "./key-value.ts";
 import { parseLookup } from "./lookup.ts";
 import type { KeyLookup, LookupParameters, RangeLookup } from "./lookup.ts";
+import { maskedRow, refuseMaskedKeys } from "./masked-rows.ts";
 import { Mirror } from "./mirror.ts";
 import type { MirrorStatus } from "./mirror.ts";
 import { keyText, mostReplyBytes, readRange, sortColumns } from "./read-rows.ts";
@@ -43,6 +44,7 @@ export interface ServingOptions {
   readonly idleMs: number;
 }
 
+const noMasks: ReadonlySet<string> = new Set();
 const rangeTimeoutMs = 60_000;
 const defaultWaitMs = 5_000;
 const longestWaitMs = 60_000;
@@ -105,9 +107,10 @@ export class Serving {
   }
 
   /** @throws WeirError `not_found`, `lookup_invalid`, `commit_not_reached`, `invalid_usage`, `query_timeout` */
-  async lookup(table: string, given: LookupParameters): Promise<LookupResult> {
+  async lookup(table: string, given: LookupParameters, masked = noMasks): Promise<LookupResult> {
     refuseNul(given);
     const shape = await this.#shapes.get(table);
+    refuseMaskedKeys(shape, masked, given);
     const lookup = parseLookup(shape, given);
     const mirror = this.#mirrorOf(shape);
     if (given.minCommit !== undefined) await this.#wait(mirror, given.minCommit, given.timeoutMs);
@@ -115,15 +118,27 @@ export class Serving {
       lookup.by === "key"
         ? await this.#byKey(shape, lookup, mirror)
         : await this.#byRange(shape, lookup, mirror);
-    return given.select === undefined ? result : selected(result, given.select);
+    const shown = masked.size === 0 ? result : withMasks(result, shape, masked);
+    return given.select === undefined ? shown : selected(shown, given.select);
   }
 
   /** @throws WeirError `not_found`, `changes_gone`, `invalid_usage` */
-  async changes(table: string, since: ChangePosition, limit: number): Promise<TableChanges> {
+  async changes(
+    table: string,
+    since: ChangePosition,
+    limit: number,
+    masked = noMasks,
+  ): Promise<TableChanges> {
     const { shape, program } = await this.#followed(table);
-    return await this.#options.snapshots.run({ timeoutMs: rangeTimeoutMs, reads: "" }, (sql, commit) =>
+    refuseMaskedKeys(shape, masked, undefined);
+    const read = await this.#options.snapshots.run({ timeoutMs: rangeTimeoutMs, reads: "" }, (sql, commit) =>
       readChanges(sql, program, shape.columns, commit, since, limit),
     );
+    if (masked.size === 0) return read;
+    const changes = read.changes.map((change) =>
+      change.row === undefined ? change : { ...change, row: maskedRow(shape, masked, change.row) },
+    );
+    return { ...read, changes };
   }
 
   /** Where to begin for what changes from now on. @throws WeirError `not_found` */
@@ -307,6 +322,11 @@ function ofGroup(
 
 const valuesOf = ({ key, order }: RowRecord): KeyValue[] =>
   JSON.parse(order === "" ? key : order) as KeyValue[];
+
+function withMasks(result: LookupResult, shape: TableShape, masked: ReadonlySet<string>): LookupResult {
+  const rows = result.rows.map((row) => Buffer.from(maskedRow(shape, masked, row.toString("utf8"))));
+  return { ...result, rows };
+}
 
 /** The rows with some columns only. */
 function selected(result: LookupResult, columns: readonly string[]): LookupResult {

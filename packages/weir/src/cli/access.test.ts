@@ -89,6 +89,35 @@ test("the API asks for a token from the first on, and until the last is revoked;
   expect((await ask(select)).status).toBe(200);
 });
 
+test("what was sent is shown to those who may look into quarantine, and columns to the roles that the project names", async () => {
+  const project = smallProject.replace(
+    "tables: {",
+    'access: { columns: { "*.page": ["privacy", "admin"] } },\n  tables: {',
+  );
+  await instance.stop();
+  sandbox.write({ "weir.config.ts": project });
+  instance = await sandbox.up();
+  const rowsOf = async (sql: string, token: string): Promise<unknown> =>
+    (await ask(`/api/query?sql=${encodeURIComponent(sql)}`, token)).body["rows"];
+  const [analyst, operator, admin] = [
+    await made("a", "analyst"),
+    await made("o", "operator"),
+    await made("r", "admin"),
+  ];
+  const viewer = await made("v", "viewer");
+  for (const token of [analyst, operator]) {
+    expect(await rowsOf("SELECT text FROM quarantine", token)).toEqual([["***"]]);
+    expect(await rowsOf("SELECT DISTINCT text FROM raw", token)).toEqual([["***"]]);
+    expect(await rowsOf("SELECT page FROM clicked", token)).toEqual([["***"]]);
+    expect((await ask("/api/query?sql=FROM+main.clicked", token)).code).toBe("query_invalid");
+  }
+  expect(await rowsOf("SELECT page FROM clicked", admin)).toEqual([["/"]]);
+  expect(JSON.stringify(await rowsOf("SELECT text FROM raw", admin))).toContain("broken");
+  expect((await ask("/api/tables/clicks?key=/", viewer)).code).toBe("column_masked");
+  expect((await ask("/api/tables/clicks?key=/", admin)).status).toBe(200);
+  expect((await ask("/api/tables/clicks/changes?since=0", viewer)).code).toBe("column_masked");
+});
+
 test("an admin makes and revokes tokens over HTTP", async () => {
   const admin = await made("root", "admin");
   const init = { method: "POST", body: JSON.stringify({ name: "eve", role: "viewer" }) };

@@ -68,7 +68,7 @@ export class DirectBackend implements Backend {
 
   async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
     await this.#governance.record(localCaller, "query", null, { sql });
-    return await this.#engine.query(sql, limits);
+    return await this.#engine.query(sql, { ...limits, role: localCaller.role });
   }
 
   async quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]> {

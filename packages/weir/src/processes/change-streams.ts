@@ -25,6 +25,12 @@ const writeChars = 64 * 1024;
 /** For the last words to a reader that is cut off. */
 const lingerMs = 2_000;
 
+/** A table, and the role that reads it: roles may see different columns. */
+export interface TableFor {
+  readonly table: string;
+  readonly role: string;
+}
+
 /**
  * Server-sent events (the HTML standard, section 9.2) of the changes of tables. Each event's id is a position: a reader
  * that connects again with the last one it got misses nothing and gets nothing twice.
@@ -54,7 +60,7 @@ export class ChangeStreams {
   async serve(
     request: IncomingMessage,
     response: ServerResponse,
-    table: string,
+    of: TableFor,
     since: string | undefined,
   ): Promise<void> {
     if (this.#open.size >= this.#limits.streams) {
@@ -66,7 +72,7 @@ export class ChangeStreams {
     this.#closing.signal.addEventListener("abort", leave);
     const resumed = request.headers["last-event-id"];
     const text = typeof resumed === "string" && resumed !== "" ? resumed : since;
-    const serving = this.#follow(response, table, text, left.signal);
+    const serving = this.#follow(response, of, text, left.signal);
     this.#open.set(response, serving);
     try {
       await serving;
@@ -88,13 +94,14 @@ export class ChangeStreams {
 
   async #follow(
     response: ServerResponse,
-    table: string,
+    of: TableFor,
     since: string | undefined,
     left: AbortSignal,
   ): Promise<void> {
+    const { table } = of;
     const start = since === undefined ? await this.#engine.lastPosition(table) : parsePosition(since);
     let limit = firstPage;
-    let page = await this.#page(table, start, limit);
+    let page = await this.#page(of, start, limit);
     response.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store, no-transform",
@@ -111,7 +118,7 @@ export class ChangeStreams {
           if (!(await this.#wait(stream, table, page.next, left))) break;
         }
         limit = written > pageChars ? Math.max(10, limit >> 2) : Math.min(largestPage, limit * 2);
-        page = await this.#page(table, page.next, limit);
+        page = await this.#page(of, page.next, limit);
       }
       response.end();
     } catch (error) {
@@ -144,14 +151,14 @@ export class ChangeStreams {
     }
   }
 
-  #page(table: string, since: ChangePosition, limit: number): Promise<TableChanges> {
+  #page({ table, role }: TableFor, since: ChangePosition, limit: number): Promise<TableChanges> {
     const { current } = this.#engine.commits;
     if (this.#pagesOf !== current) this.#pages.clear();
     this.#pagesOf = current;
-    const name = `${table} ${positionText(since)} ${limit}`;
+    const name = `${role} ${table} ${positionText(since)} ${limit}`;
     const known = this.#pages.get(name);
     if (known !== undefined) return known;
-    const page = this.#engine.changes(table, since, limit);
+    const page = this.#engine.changes(table, since, limit, role);
     const [oldest] = this.#pages.keys();
     if (this.#pages.size >= pagesKept && oldest !== undefined) this.#pages.delete(oldest);
     this.#pages.set(name, page);

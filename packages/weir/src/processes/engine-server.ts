@@ -9,7 +9,7 @@ import type { Caller, Governance } from "@weir/govern";
 import type { StatusReport } from "../client/backend.ts";
 import { readBackfills } from "../backfill/state.ts";
 import { ChangeStreams } from "./change-streams.ts";
-import type { StreamLimits } from "./change-streams.ts";
+import type { StreamLimits, TableFor } from "./change-streams.ts";
 import { callerOf, governed } from "./govern-routes.ts";
 import { allow, integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
 import { lookupParameters, sendRows } from "./lookup-request.ts";
@@ -80,8 +80,9 @@ export class EngineServer {
       if (table !== undefined) {
         allow(request, "GET");
         demand(caller, "read");
-        if (rest === undefined) await this.#rows(request, response, decoded(table), url);
-        else await this.#changes(request, response, decoded(table), url);
+        const of = { table: decoded(table), role: caller.role };
+        if (rest === undefined) await this.#rows(request, response, of, url);
+        else await this.#changes(request, response, of, url);
       } else if (path === "/api/query") await this.#query(request, response, url, caller);
       else {
         const answer =
@@ -97,12 +98,13 @@ export class EngineServer {
     }
   }
 
-  async #rows(request: IncomingMessage, response: ServerResponse, table: string, url: URL): Promise<void> {
-    sendRows(request, response, await this.#engine.lookup(table, lookupParameters(url.searchParams)));
+  async #rows(request: IncomingMessage, response: ServerResponse, of: TableFor, url: URL): Promise<void> {
+    const parameters = lookupParameters(url.searchParams);
+    sendRows(request, response, await this.#engine.lookup(of.table, parameters, of.role));
   }
 
-  async #changes(request: IncomingMessage, response: ServerResponse, table: string, url: URL): Promise<void> {
-    await this.#streams.serve(request, response, table, url.searchParams.get("since") ?? undefined);
+  async #changes(request: IncomingMessage, response: ServerResponse, of: TableFor, url: URL): Promise<void> {
+    await this.#streams.serve(request, response, of, url.searchParams.get("since") ?? undefined);
   }
 
   async #result(request: IncomingMessage, url: URL, path: string, caller: Caller): Promise<unknown> {
@@ -208,6 +210,7 @@ export class EngineServer {
     const timeoutMs = integer("timeoutMs", rest["timeoutMs"], longestMs);
     await this.#governance.record(caller, "query", null, { sql });
     await sendQuery(response, this.#engine, sql, {
+      role: caller.role,
       ...(maxRows === undefined ? {} : { maxRows }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
