@@ -13,6 +13,11 @@ export interface PrivacySpec {
   readonly subjects?: readonly (readonly [Contract | string, IdFields])[];
   /** Within which time an erasure has to be complete. Default 72 h; longer than the log keeps what is loaded. */
   readonly deadline?: Duration;
+  /**
+   * How long after an erasure the engine of a running instance is started again by itself, to write the state file without the bytes of
+   * what was erased. Default 1 h. Erasures that come meanwhile are covered by the same restart.
+   */
+  readonly rewriteAfter?: Duration;
   /** What an erasure may reach without somebody having said that it may. */
   readonly limits?: {
     /** Identifiers of the person. Default 100. */

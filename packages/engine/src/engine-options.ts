@@ -38,6 +38,8 @@ export type EngineEvent =
   | { readonly kind: "tables_built"; readonly tables: readonly string[] }
   | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string }
   | { readonly kind: "erasure_complete"; readonly id: string }
+  /** To be started anew when it is convenient: only a start writes the state file without what was erased. */
+  | { readonly kind: "restart_due" }
   /** Not complete after this share of the time until its deadline. */
   | { readonly kind: "erasure_late"; readonly id: string; readonly share: number };
 

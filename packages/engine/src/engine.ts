@@ -383,6 +383,7 @@ export class Engine {
     this.#lakeUpkeep.start(now, exclusive, fail);
     await this.#retention.run(now);
     for (const id of await this.erasures.settle()) this.#options.onEvent?.({ kind: "erasure_complete", id });
+    if (await this.erasures.restartDue(now)) this.#options.onEvent?.({ kind: "restart_due" });
     for (const one of await this.erasures.late(now))
       this.#options.onEvent?.({ kind: "erasure_late", ...one });
     if (now - this.#forgotAt < forgetEveryMs) return;

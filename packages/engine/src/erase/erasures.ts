@@ -88,6 +88,7 @@ export class Erasures {
   /** One after the other: all of them use the connection's tables. */
   #turn: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  #restartTold = false;
   /** Of which share of its time was told, by request. */
   readonly #told = new Map<string, number>();
 
@@ -198,6 +199,15 @@ export class Erasures {
       });
       return complete;
     });
+  }
+
+  /** Whether the state file has had bytes of what was erased for so long that it should be written anew, by a restart. Says so once. */
+  async restartDue(nowMs: number): Promise<boolean> {
+    if (this.#busy > 0 || this.#restartTold) return false;
+    const erased = (await this.list()).filter(({ remaining }) => remaining.stateFile);
+    const since = Math.min(...erased.map(({ erasedAt }) => Date.parse(erasedAt ?? "")));
+    this.#restartTold = nowMs - since >= this.#settings.rewriteAfterMs;
+    return this.#restartTold;
   }
 
   /** Requests that are not complete and of whose time a half, four fifths or all has passed since this was asked last. */

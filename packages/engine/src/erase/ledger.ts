@@ -35,8 +35,9 @@ export interface Erasure {
   readonly state: ErasureState;
   readonly receivedAt: string;
   readonly deadlineAt: string;
-  /** The commit that erased. */
+  /** The commit that erased, and when. */
   readonly commit: number | null;
+  readonly erasedAt: string | null;
   /** Since when records of the person are taken again. */
   readonly liftedAt: string | null;
   readonly evidence: ErasureEvidence | null;
@@ -75,6 +76,7 @@ interface Row extends Record<string, string | number | boolean | null> {
   evidence: string | null;
   files: number;
   segments: number;
+  at: string | null;
   until: string | null;
   open: boolean;
 }
@@ -88,6 +90,7 @@ export async function readErasures(sql: Sql, logRetentionMs: number, where = "TR
       "commit"::DOUBLE AS "commit", ${iso("lifted_at")} AS lifted, evidence::VARCHAR AS evidence, request IS NOT NULL AS "open",
       (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NOT NULL)::DOUBLE AS files,
       (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NULL)::DOUBLE AS segments,
+      (SELECT ${iso("max(c.committed_at)")} FROM db.weir.commits c WHERE c."commit" = e."commit") AS at,
       (SELECT ${iso(`max(c.committed_at) + to_milliseconds(${logRetentionMs})`)} FROM db.weir.commits c WHERE c."commit" = e."commit") AS "until"
     FROM db.privacy.erasures e WHERE ${where} ORDER BY number`);
   return rows.map((row) => ({
@@ -97,13 +100,14 @@ export async function readErasures(sql: Sql, logRetentionMs: number, where = "TR
     receivedAt: row.received,
     deadlineAt: row.deadline,
     commit: row.commit,
+    erasedAt: row.at,
     liftedAt: row.lifted,
     evidence: row.evidence === null ? null : (JSON.parse(row.evidence) as ErasureEvidence),
     remaining: {
       files: row.files,
       segments: row.segments,
       logUntil: row.segments === 0 ? null : row.until,
-      stateFile: row.open && row.state !== "requested",
+      stateFile: row.open && row.state === "erased",
     },
   }));
 }

@@ -6,6 +6,7 @@ export interface ErasureSettings {
   /** How long the log keeps what is loaded. */
   readonly logRetentionMs: number;
   readonly deadlineMs: number;
+  readonly rewriteAfterMs: number;
   readonly identifiers: number;
   readonly records: number;
   readonly share: number;
@@ -19,7 +20,7 @@ export const smallContract = 1_000;
  * @throws WeirError `project_invalid`, `duration_invalid`
  */
 export function resolveErasure(privacy: PrivacySpec | undefined, logRetentionMs: number): ErasureSettings {
-  const { deadline = "72h", limits = {} } = privacy ?? {};
+  const { deadline = "72h", rewriteAfter = "1h", limits = {} } = privacy ?? {};
   const deadlineMs = durationMs(deadline);
   const { identifiers = 100, records = 100_000, share = 0.1 } = limits;
   const invalid = (where: string, message: string, remedy: string): WeirError =>
@@ -37,5 +38,12 @@ export function resolveErasure(privacy: PrivacySpec | undefined, logRetentionMs:
   }
   if (!(share > 0 && share <= 1))
     throw invalid("privacy.limits.share", "A share is more than 0 and at most 1.", "Correct it.");
-  return { logRetentionMs, deadlineMs, identifiers, records, share };
+  return {
+    logRetentionMs,
+    deadlineMs,
+    rewriteAfterMs: durationMs(rewriteAfter),
+    identifiers,
+    records,
+    share,
+  };
 }

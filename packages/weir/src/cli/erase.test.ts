@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Sandbox } from "./sandbox.fixture.ts";
 
 const project = `
@@ -89,4 +89,26 @@ test("weir erase: what cannot be meant is refused", async () => {
   const { value } = await sandbox.json(["erase", "--subject", "jane", "--allow-many", "a test account"]);
   expect(value).toMatchObject({ state: "erased", evidence: { allowedBecause: "a test account" } });
   expect(await sandbox.rows("SELECT count(*)::INT FROM clicks")).toEqual([[0]]);
+});
+
+test("weir erase: a running instance writes its state anew by itself", async () => {
+  sandbox = new Sandbox({ "weir.config.ts": project.replace("limits:", 'rewriteAfter: "1s", limits:') });
+  const instance = await sandbox.up();
+  await instance.post([click("1", "jane"), click("2", "joe")]);
+  await sandbox.run(["drain"]);
+  await sandbox.json(["erase", "--email", "jane@example.com"]);
+  const { value } = await sandbox.json(["erase", "show", "e1"]);
+  expect(value).toMatchObject({ remaining: { stateFile: true } });
+  await vi.waitFor(
+    async () => {
+      const shown = await sandbox.json(["erase", "show", "e1"]);
+      expect(shown.value).toMatchObject({ state: "erased", remaining: { stateFile: false } });
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+  expect(instance.logs.some(({ message }) => message.startsWith("engine is started again"))).toBe(true);
+  await instance.post([click("3", "jane")]);
+  await sandbox.run(["drain"]);
+  expect(await sandbox.rows("SELECT n::INT FROM clicks")).toEqual([[1]]);
+  expect(await instance.stop()).toBe(0);
 });

@@ -76,6 +76,8 @@ export type FromChild =
   /** What a capture says of its source. */
   | { readonly type: "status"; readonly status: CaptureStatus }
   | { readonly type: "failed"; readonly error: PlainError }
+  /** It asks to be stopped and started again. */
+  | { readonly type: "restart"; readonly why: string }
   | {
       readonly type: "checked";
       /** Files of the user that the project was loaded from, also when loading failed. */

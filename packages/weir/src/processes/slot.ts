@@ -32,6 +32,7 @@ const stopGraceMs = 15_000;
  *
  *     starting ──ready──▶ ready ──exit──▶ waiting ──delay──▶ starting
  *        │ exit ────────────────────────────▲
+ *     ready ──the process asks for it──▶ exit ──at once──▶ starting
  *     any ──stop()──▶ stopping ──exit──▶ stopped
  */
 export class Slot {
@@ -43,6 +44,8 @@ export class Slot {
   #readyAt: number | undefined;
   #startedAt: string | undefined;
   #failures = 0;
+  /** It was asked to stop so that it can be started again. */
+  #again = false;
   #restarts = 0;
   #lastError: ProcessState["lastError"];
   #status: ProcessState["status"];
@@ -190,6 +193,10 @@ export class Slot {
     if (message.type === "ready") {
       this.#readyAt = this.#now();
       if (this.#state === "starting") this.#change("ready");
+    } else if (message.type === "restart" && this.#state === "ready") {
+      this.#options.logger.log("info", `${this.name} is started again ${message.why}`, { slot: this.name });
+      this.#again = true;
+      child.send({ type: "stop" });
     } else if (message.type === "failed") {
       this.#reported = message.error;
     } else if (message.type === "status") {
@@ -211,6 +218,13 @@ export class Slot {
       this.#change("stopped");
       return;
     }
+    if (this.#again && exit.code === 0) {
+      this.#again = false;
+      this.#change("waiting");
+      this.start();
+      return;
+    }
+    this.#again = false;
     this.#lastError = { code: error.code, message: error.message, at: new Date().toISOString() };
     if (isPermanent(error) && this.#options.giveUp(error)) {
       this.#change("stopped");

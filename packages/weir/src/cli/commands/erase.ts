@@ -131,7 +131,7 @@ export async function eraseList(terminal: Terminal, options: CommonOptions): Pro
   return exitCodes.ok;
 }
 
-/** With --json: `{id, asked, state, receivedAt, deadlineAt, commit, liftedAt, evidence, remaining, certificate}`. */
+/** With --json: `{id, asked, state, receivedAt, deadlineAt, commit, erasedAt, liftedAt, evidence, remaining, certificate}`. */
 export async function eraseShow(terminal: Terminal, id: string, options: CommonOptions): Promise<ExitCode> {
   const found = await withBackend(dataDirOf(options), options.project, (backend) => backend.erasure(id));
   result(terminal, found, () => erasureText(terminal, found));
