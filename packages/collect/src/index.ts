@@ -6,7 +6,7 @@ export type { RecordErrorCode, RecordLimits } from "./scan.ts";
 export { splitSingle } from "./split.ts";
 export type { RecordSink } from "./split.ts";
 export { collectFailpoints } from "./failpoints.ts";
-export { defaultCollectorLimits, defaultSourceLimits } from "./limits.ts";
+export { TokenBucket, defaultCollectorLimits, defaultSourceLimits } from "./limits.ts";
 export type { CollectorLimits, SourceLimits } from "./limits.ts";
 export { logs } from "./log-source.ts";
 export type { LogSource, LogSourceOptions } from "./log-source.ts";

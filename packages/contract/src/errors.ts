@@ -150,8 +150,10 @@ export const errorCodes = {
   },
   rate_limited: {
     status: 429,
-    meaning: "The write key sends more requests or bytes a second than its source allows.",
-    remedy: "Wait as long as Retry-After says, then send again.",
+    meaning:
+      "The write key sends more requests or bytes a second than its source allows, or a token asks more of the API than its role may.",
+    remedy:
+      "Wait as long as Retry-After says, then send again; access.limits of the project has the limits of roles.",
   },
   headers_too_large: {
     status: 431,

@@ -7,6 +7,7 @@ import { loadProject } from "./load.ts";
 import type { LoadedProject } from "./load.ts";
 import type { Project } from "./project.ts";
 import { roleMasks } from "./role-masks.ts";
+import { checkApiLimits } from "./processes/api-limits.ts";
 import { isWeirError } from "./processes/messages.ts";
 
 export interface CompiledProject extends LoadedProject {
@@ -26,6 +27,7 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
     const program = compileProject(loaded.project);
     await checkRetention(loaded.project, program);
     roleMasks(loaded.project.access);
+    checkApiLimits(loaded.project.access?.limits);
     await checkSql(program);
     return { ...loaded, program };
   } catch (error) {

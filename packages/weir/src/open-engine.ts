@@ -5,6 +5,7 @@ import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import type { LogStore } from "@weir/log";
 import { loadCompiled } from "./compiled.ts";
+import type { ApiLimitsByRole } from "./processes/api-limits.ts";
 import { roleMasks } from "./role-masks.ts";
 import { recordDeployed } from "./deployed.ts";
 
@@ -17,7 +18,12 @@ export async function openEngine(
   projectFile: string,
   dataDir: string,
   onEvent: (event: EngineEvent) => void = () => {},
-): Promise<{ engine: Engine; store: LogStore; governance: Governance }> {
+): Promise<{
+  engine: Engine;
+  store: LogStore;
+  governance: Governance;
+  apiLimits: ApiLimitsByRole | undefined;
+}> {
   const { project, program } = await loadCompiled(projectFile);
   const store = directoryStore(join(dataDir, "log"));
   const { engine: settings, retention, privacy } = project;
@@ -37,7 +43,8 @@ export async function openEngine(
       program.contracts.map(({ contract }) => contract),
     );
     // Behind the engine's lock, so that one process at a time has it.
-    return { engine, store, governance: await Governance.open(join(dataDir, "govern")) };
+    const governance = await Governance.open(join(dataDir, "govern"));
+    return { engine, store, governance, apiLimits: project.access?.limits };
   } catch (error) {
     await engine.stop();
     throw error;

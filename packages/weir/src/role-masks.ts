@@ -2,6 +2,7 @@ import { WeirError } from "@weir/contract";
 import type { RoleMasks } from "@weir/engine";
 import { isRole, mayRole, roles } from "@weir/govern";
 import type { Role } from "@weir/govern";
+import type { ApiLimitsByRole } from "./processes/api-limits.ts";
 
 /** What `defineProject({ access })` takes. */
 export interface AccessOptions {
@@ -10,6 +11,8 @@ export interface AccessOptions {
    * others its texts are `***` and its other values NULL, in queries, lookups and changes.
    */
   readonly columns?: Readonly<Record<string, readonly Role[]>>;
+  /** How much each token of a role may ask of the API. */
+  readonly limits?: ApiLimitsByRole;
 }
 
 /** Columns of the views `raw` and `quarantine` that hold what was sent, or parts of it. */

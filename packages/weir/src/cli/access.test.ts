@@ -92,7 +92,7 @@ test("the API asks for a token from the first on, and until the last is revoked;
 test("what was sent is shown to those who may look into quarantine, and columns to the roles that the project names", async () => {
   const project = smallProject.replace(
     "tables: {",
-    'access: { columns: { "*.page": ["privacy", "admin"] } },\n  tables: {',
+    'access: { columns: { "*.page": ["privacy", "admin"] }, limits: { privacy: { perSecond: 0.01 } } },\n  tables: {',
   );
   await instance.stop();
   sandbox.write({ "weir.config.ts": project });
@@ -105,6 +105,7 @@ test("what was sent is shown to those who may look into quarantine, and columns 
     await made("r", "admin"),
   ];
   const viewer = await made("v", "viewer");
+  const privacy = await made("p", "privacy");
   for (const token of [analyst, operator]) {
     expect(await rowsOf("SELECT text FROM quarantine", token)).toEqual([["***"]]);
     expect(await rowsOf("SELECT DISTINCT text FROM raw", token)).toEqual([["***"]]);
@@ -116,6 +117,12 @@ test("what was sent is shown to those who may look into quarantine, and columns 
   expect((await ask("/api/tables/clicks?key=/", viewer)).code).toBe("column_masked");
   expect((await ask("/api/tables/clicks?key=/", admin)).status).toBe(200);
   expect((await ask("/api/tables/clicks/changes?since=0", viewer)).code).toBe("column_masked");
+  expect((await ask("/api/tables/clicks?key=/", privacy)).status).toBe(200);
+  const again = await fetch(`${instance.url}/api/status`, {
+    headers: { authorization: `Bearer ${privacy}` },
+  });
+  expect([again.status, Number(again.headers.get("retry-after")) > 50]).toEqual([429, true]);
+  expect((await ask("/api/status", viewer)).status).toBe(200);
 });
 
 test("an admin makes and revokes tokens over HTTP", async () => {

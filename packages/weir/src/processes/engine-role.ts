@@ -13,7 +13,7 @@ export async function startEngine(
 ): Promise<RunningRole> {
   const { logger } = context;
   const commits = new CommitLog(logger);
-  const { engine, store, governance } = await openEngine(settings.projectFile, settings.dataDir, (event) => {
+  const opened = await openEngine(settings.projectFile, settings.dataDir, (event) => {
     if (event.kind === "commit") commits.add(event);
     else if (event.kind === "tables_built")
       logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
@@ -30,7 +30,8 @@ export async function startEngine(
       });
     } else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
-  const server = new EngineServer({ engine, governance }, settings);
+  const { engine, store, governance } = opened;
+  const server = new EngineServer(opened, settings);
   await server.listen(settings.engineSocket);
   const abandoned = new AbandonedSegments(store, (error) => {
     logger.log("warn", "cannot look for segments of dead writers", { error: toPlainError(error) });

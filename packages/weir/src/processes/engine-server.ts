@@ -8,6 +8,8 @@ import { demand } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
 import type { StatusReport } from "../client/backend.ts";
 import { readBackfills } from "../backfill/state.ts";
+import { ApiLimits } from "./api-limits.ts";
+import type { ApiLimitsByRole } from "./api-limits.ts";
 import { ChangeStreams } from "./change-streams.ts";
 import type { StreamLimits, TableFor } from "./change-streams.ts";
 import { callerOf, governed } from "./govern-routes.ts";
@@ -25,21 +27,30 @@ const longestMs = 24 * 3_600_000;
 /** The collectors keep their connections. */
 const keepAliveMs = 60_000;
 
+export interface EngineServerParts {
+  readonly engine: Engine;
+  readonly governance: Governance;
+  /** Beside the defaults. */
+  readonly apiLimits?: ApiLimitsByRole | undefined;
+}
+
 /** The engine's API on its Unix socket; the collector passes `/api/*` on to it. */
 export class EngineServer {
   readonly #engine: Engine;
   readonly #governance: Governance;
+  readonly #limits: ApiLimits;
   readonly #settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">;
   readonly #streams: ChangeStreams;
   readonly #server: Server;
 
   constructor(
-    { engine, governance }: { readonly engine: Engine; readonly governance: Governance },
+    { engine, governance, apiLimits }: EngineServerParts,
     settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">,
     limits?: StreamLimits,
   ) {
     this.#engine = engine;
     this.#governance = governance;
+    this.#limits = new ApiLimits(apiLimits);
     this.#settings = settings;
     this.#streams = new ChangeStreams(engine, limits);
     this.#server = createServer(
@@ -73,6 +84,7 @@ export class EngineServer {
       const { localOnly } = this.#settings;
       refuseOtherSites(request, localOnly);
       const caller = callerOf(this.#governance, request, localOnly);
+      this.#limits.request(caller);
       const url = new URL(request.url ?? "/", "http://engine");
       refuseNul(url);
       const path = url.pathname.replace(/\/+$/, "");
@@ -145,7 +157,8 @@ export class EngineServer {
         if (id === undefined)
           throw new WeirError("invalid_usage", "Name the record: /api/trace?id=ID&contract=CONTRACT.");
         await this.#governance.record(caller, "trace", id, { contract: contract ?? null });
-        return { contracts: await this.#engine.trace(id, contract) };
+        const trace = (): ReturnType<Engine["trace"]> => this.#engine.trace(id, contract);
+        return { contracts: await this.#limits.query(caller, trace) };
       }
       case "/api/offsets": {
         allow(request, "GET");
@@ -209,11 +222,12 @@ export class EngineServer {
     const maxRows = integer("maxRows", rest["maxRows"], 10_000_000);
     const timeoutMs = integer("timeoutMs", rest["timeoutMs"], longestMs);
     await this.#governance.record(caller, "query", null, { sql });
-    await sendQuery(response, this.#engine, sql, {
+    const options = {
       role: caller.role,
       ...(maxRows === undefined ? {} : { maxRows }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
+    };
+    await this.#limits.query(caller, () => sendQuery(response, this.#engine, sql, options));
   }
 
   /** What the supervisor last wrote about its processes; the file of another supervisor is not about this engine. */

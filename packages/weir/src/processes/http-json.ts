@@ -18,18 +18,28 @@ export const jsonHeaders = {
 };
 
 /** Answers with JSON text. */
-export function sendText(response: ServerResponse, status: number, text: string): void {
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string | number>> = {},
+): void {
   const body = Buffer.from(text);
-  response.writeHead(status, { ...jsonHeaders, "content-length": body.length });
+  response.writeHead(status, { ...jsonHeaders, ...headers, "content-length": body.length });
   response.end(body);
 }
 
-/** Answers with `{"error": {code, message, where, remedy}}` under the status that the code's own entry names. */
+/**
+ * Answers with `{"error": {code, message, where, remedy}}` under the status that the code's own entry names; with Retry-After where the
+ * error has a `waitMs`.
+ */
 export function sendError(response: ServerResponse, error: unknown): void {
   const plain = toPlainError(error);
   const known = Object.hasOwn(errorCodes, plain.code) ? errorCodes[plain.code as ErrorCode] : undefined;
   const status = known !== undefined && "status" in known ? known.status : 500;
-  sendJson(response, status, { error: plain });
+  const { waitMs } = error as { waitMs?: unknown };
+  const again = typeof waitMs === "number" ? { "retry-after": Math.ceil(waitMs / 1000) } : {};
+  sendText(response, status, `${JSON.stringify({ error: plain })}\n`, again);
 }
 
 /**
