@@ -433,6 +433,17 @@ export const errorCodes = {
     meaning: "The task has ended, so that nothing of it can be changed.",
     remedy: "weir task show ID tells how it ended.",
   },
+  task_not_ready: {
+    status: 409,
+    meaning: "What is asked of the task cannot be done in the state that it is in.",
+    remedy:
+      "weir task show ID tells its state. Only a task that is ready can be swapped, only one that is done undone.",
+  },
+  task_disturbed: {
+    status: 409,
+    meaning: "A task could not go on: what it works on changed meanwhile, or a table's SQL fails.",
+    remedy: "The message says what. Nothing of it shows; ask for the task again.",
+  },
   task_unknown: {
     meaning: "The state has a task of a kind that this version of Weir does not know.",
     remedy: "Run the version of Weir that it was asked of, or ask for it again.",

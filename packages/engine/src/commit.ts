@@ -78,7 +78,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
   await timed("commit", () => dropTemporary(sql));
   // What was taken back may have been in any table.
   const touched = superseded.length > 0 ? context.program.tables : merged;
-  const tables = touched.map(({ name }) => name);
+  const tables = [...new Set([...touched.map(({ name }) => name), ...(staged.again?.tables ?? [])])];
   return { commit, records: newRecords(staged), counts, tables, setAside: [...setAside.keys()], timings };
 }
 

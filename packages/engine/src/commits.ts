@@ -1,3 +1,7 @@
+/** The counts of each commit are kept for 30 days; the running totals stay. */
+export const forgetCommitCounts = `DELETE FROM db.weir.commit_counts WHERE "commit" < (
+  SELECT min("commit") FROM db.weir.commits WHERE committed_at >= now()::TIMESTAMP - INTERVAL 30 DAY)`;
+
 /** The number of the last commit, and those who wait for the next. */
 export class Commits {
   readonly #first: number;

@@ -5,6 +5,8 @@ import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { manifestValues } from "./lake.ts";
 import type { Lake, LakeFile } from "./lake.ts";
+import { readBarriers, sideOf } from "./shadow/barriers.ts";
+import type { Barrier } from "./shadow/barriers.ts";
 import type { ReplacedFiles } from "./replaced-files.ts";
 
 const mb = 1_048_576;
@@ -102,35 +104,39 @@ export class Compaction {
       `SELECT f.zone, f.name, f.path, f."rows"::DOUBLE AS "rows", f.bytes::DOUBLE AS bytes, f."commit"::DOUBLE AS "commit", coalesce(epoch_ms(c.committed_at), 0)::DOUBLE AS "atMs"
        FROM db.weir.files f LEFT JOIN db.weir.commits c USING ("commit") WHERE f.bytes < ${doneBytes} ORDER BY f."commit", f.path`,
     );
-    const directories = new Map<string, SmallFile[]>();
+    const barriers = await readBarriers(sql);
+    const groups = new Map<string, SmallFile[]>();
     for (const file of small) {
       if ((this.#kept.get(file.zone) ?? 0) > 0) continue;
-      const directory = dirname(file.path);
-      const files = directories.get(directory);
-      if (files === undefined) directories.set(directory, [file]);
+      const side = file.zone === "clean" ? sideOf(barriers, file.commit) : 0;
+      if (side === undefined) continue;
+      const key = `${dirname(file.path)} ${side}`;
+      const files = groups.get(key);
+      if (files === undefined) groups.set(key, [file]);
       else files.push(file);
     }
-    for (const [directory, files] of directories) {
+    for (const files of groups.values()) {
       const parts = mergeable(files, nowMs, this.#quietMs);
       if (parts !== undefined && parts.length > 1)
-        return await this.#merge(sql, directory, parts, nowMs, exclusive);
+        return await this.#merge(sql, parts, barriers, nowMs, exclusive);
     }
   }
 
   async #merge(
     sql: Sql,
-    directory: string,
     parts: readonly SmallFile[],
+    barriers: readonly Barrier[],
     nowMs: number,
     exclusive: (step: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const [first, last] = [parts[0], parts.at(-1)];
     if (first === undefined || last === undefined) return;
     const { zone, name } = first;
+    const directory = dirname(first.path);
     const paths = parts.map(({ path }) => text(path)).join(", ");
     const list = parts.map(({ path }) => text(this.#lake.path(path))).join(", ");
     const read = `read_parquet([${list}], union_by_name = true, hive_partitioning = false)`;
-    const hidden = await this.#hidden(sql, zone, name, read);
+    const hidden = await this.#hidden(sql, first, read, upTo(barriers, last.commit));
     const { low, high } = await sql.row<{ low: string; high: string }>(
       `SELECT min(min_time)::VARCHAR AS low, max(max_time)::VARCHAR AS high FROM db.weir.files WHERE path IN (${paths})`,
     );
@@ -153,7 +159,9 @@ export class Compaction {
       const { listed } = await sql.row<{ listed: number }>(
         `SELECT count(*)::DOUBLE AS listed FROM db.weir.files WHERE path IN (${paths})`,
       );
-      isReplaced = listed === parts.length;
+      // A barrier that came meanwhile may stand between the parts.
+      isReplaced =
+        listed === parts.length && JSON.stringify(await readBarriers(sql)) === JSON.stringify(barriers);
       if (isReplaced) {
         await sql.run(`DELETE FROM db.weir.files WHERE path IN (${paths});
           DELETE FROM db.weir.superseded x USING temp.merged_hidden h WHERE x.contract = ${text(name)}
@@ -169,18 +177,24 @@ export class Compaction {
     this.#replaced.add(merged.rows > 0 || !isReplaced ? gone : [...gone, merged.path], nowMs);
   }
 
-  /** `merged_hidden`: positions of the parts' rows that another record took the place of. Gives their number. */
-  async #hidden(sql: Sql, zone: string, name: string, read: string): Promise<number> {
+  /**
+   * `merged_hidden`: positions of the parts' rows that another record took the place of, up to a commit. Gives their number.
+   */
+  async #hidden(sql: Sql, { zone, name }: SmallFile, read: string, commit: number): Promise<number> {
     const positions =
       zone === "clean"
         ? `SELECT x.source, x.writer, x.number, x.line FROM db.weir.superseded x
-           WHERE x.contract = ${text(name)} AND EXISTS (SELECT 1 FROM ${read} c WHERE x.source = c._source AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`
+           WHERE x.contract = ${text(name)} AND x."commit" <= ${commit} AND EXISTS (SELECT 1 FROM ${read} c WHERE x.source = c._source AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`
         : "SELECT source, writer, number, line FROM db.weir.superseded LIMIT 0";
     await sql.run(`CREATE OR REPLACE TEMP TABLE merged_hidden AS ${positions}`);
     const { n } = await sql.row<{ n: number }>("SELECT count(*)::DOUBLE AS n FROM temp.merged_hidden");
     return n;
   }
 }
+
+/** Up to where records of files were taken back from every table that has them: the first barrier behind the files. */
+const upTo = (barriers: readonly Barrier[], commit: number): number =>
+  Math.min(Number.MAX_SAFE_INTEGER, ...barriers.map((one) => one.commit).filter((at) => at >= commit));
 
 const notHidden = `NOT EXISTS (SELECT 1 FROM temp.merged_hidden x
   WHERE x.source = c._source AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`;

@@ -19,10 +19,9 @@ import {
 } from "@weir/testkit";
 import type { Chances, ChildEnd, Variant, WorkRecord } from "@weir/testkit";
 import type { Defect } from "./crash-defects.fixture.ts";
-import type { EngineTask } from "./crash-engine.fixture.ts";
+import type { AskedTask, EngineTask } from "./crash-engine.fixture.ts";
 import { Engine } from "./engine.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
-import type { QuarantineRequest } from "./tasks/tasks.ts";
 
 /** Bounds so low that every kind of upkeep comes up within seconds. */
 export const crashSettings: EngineSettings = {
@@ -54,7 +53,7 @@ export interface EngineRun {
   readonly settings?: EngineSettings;
   readonly internals?: Partial<ResolvedSettings>;
   /** A task to ask for. */
-  readonly ask?: QuarantineRequest;
+  readonly ask?: AskedTask;
   readonly env?: Readonly<Record<string, string>>;
   readonly preload?: readonly URL[];
 }
@@ -227,10 +226,17 @@ export class EngineCampaign {
     );
     try {
       await engine.drain({ timeoutMs: 120_000 });
-      while ((await engine.status()).tasks.length > 0) await delay(20);
+      const isAtWork = async (): Promise<boolean> =>
+        (await engine.tasks.list()).some(({ state }) => state === "waiting" || state === "running");
+      while (await isAtWork()) {
+        const broken = await Promise.race([engine.failed, delay(20)]);
+        if (broken !== undefined) throw broken;
+      }
+      const failed = (await engine.tasks.list()).filter(({ state }) => state === "failed");
+      if (failed.length > 0) return failed.map(({ id, kind, error }) => `task ${id}, ${kind}: ${error}`);
       const { checks } = await engine.verify();
-      const failed = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `verify, ${name}: ${detail}`);
-      return [...failed, ...this.ledger.problems(await observe(engine))];
+      const broken = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `verify, ${name}: ${detail}`);
+      return [...broken, ...this.ledger.problems(await observe(engine))];
     } finally {
       await engine.stop();
     }

@@ -10,6 +10,7 @@ import type { Variant } from "@weir/testkit";
 import { plant } from "./crash-defects.fixture.ts";
 import type { Defect } from "./crash-defects.fixture.ts";
 import { Engine } from "./engine.ts";
+import type { RebuildRequest } from "./tasks/rebuild-request.ts";
 import type { QuarantineRequest } from "./tasks/tasks.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
 
@@ -20,7 +21,17 @@ export interface EngineTask {
   readonly internals?: Partial<ResolvedSettings>;
   readonly defect?: Defect;
   /** Asked for once it is open, unless a task that does the same has not ended. */
-  readonly ask?: QuarantineRequest;
+  readonly ask?: AskedTask;
+}
+
+/** A task of the quarantine, a rebuild, or that what another did be undone. */
+export type AskedTask = QuarantineRequest | RebuildRequest | { readonly undo: number };
+
+async function asked(engine: Engine, ask: AskedTask): Promise<void> {
+  const { tasks } = engine;
+  if ("undo" in ask) await tasks.undo(ask.undo, "test");
+  else if ("table" in ask) await tasks.rebuild(ask, "test");
+  else await tasks.quarantine(ask, "test");
 }
 
 const task = JSON.parse(process.argv[2] ?? "") as EngineTask;
@@ -55,9 +66,9 @@ try {
   void engine.failed.then(fail);
   engine.start();
   if (task.ask !== undefined) {
-    const asked = engine.tasks.quarantine(task.ask, "test");
-    asked.catch((error: unknown) => {
-      if ((error as { code?: string }).code !== "task_running") fail(error);
+    const busy = new Set(["task_running", "task_not_ready"]);
+    asked(engine, task.ask).catch((error: unknown) => {
+      if (!busy.has((error as { code?: string }).code ?? "")) fail(error);
     });
   }
   createInterface({ input: process.stdin })

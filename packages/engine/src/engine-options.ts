@@ -14,6 +14,7 @@ import type { RemovedHistory } from "./removed-history.ts";
 import type { AccessViews, RoleMasks } from "./access-views.ts";
 import type { LogRetention } from "./retention.ts";
 import type { Salts } from "./schema.ts";
+import type { TaskParts } from "./tasks/runner.ts";
 import type { Serving } from "./serve/serving.ts";
 import { resolveSettings } from "./settings.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
@@ -74,8 +75,7 @@ export interface EngineParts {
   readonly serving: Serving;
   readonly changesKeptMs: number;
   readonly salts: Salts;
-  readonly taskSql: Sql;
-  readonly taskChunkRows: number;
+  readonly task: TaskParts;
   readonly suppression: Suppression;
   readonly erasures: Omit<ConstructorParameters<typeof Erasures>[0], "host">;
 }

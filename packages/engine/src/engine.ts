@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import { AccessViews } from "./access-views.ts";
@@ -9,7 +10,7 @@ import { forgetGone, prepareChanges } from "./changes/gone.ts";
 import type { TableChanges } from "./changes/read-changes.ts";
 import { BackfillShares } from "./backfill-shares.ts";
 import { commitBatch } from "./commit.ts";
-import { Commits } from "./commits.ts";
+import { Commits, forgetCommitCounts } from "./commits.ts";
 import type { Committed } from "./commit.ts";
 import { checkColumns } from "./contract-columns.ts";
 import { Database } from "./database.ts";
@@ -43,7 +44,7 @@ import { Throughput, readStatus } from "./status.ts";
 import type { EngineStatus } from "./status.ts";
 import { prepareTables } from "./tables.ts";
 import { AskedCommits } from "./tasks/asked-commits.ts";
-import type { TaskHost } from "./tasks/runner.ts";
+import type { TaskHost, TaskParts } from "./tasks/runner.ts";
 import { Tasks } from "./tasks/tasks.ts";
 import { traceRecord } from "./trace.ts";
 import type { Traced } from "./trace.ts";
@@ -53,10 +54,6 @@ import { createViews } from "./views.ts";
 
 const idleMs = 25;
 const forgetEveryMs = 3_600_000;
-
-/** The counts of each commit are kept for 30 days; the running totals stay. */
-const forgetCommitCounts = `DELETE FROM db.weir.commit_counts WHERE "commit" < (
-  SELECT min("commit") FROM db.weir.commits WHERE committed_at >= now()::TIMESTAMP - INTERVAL 30 DAY)`;
 
 /**
  * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
@@ -90,6 +87,7 @@ export class Engine {
   readonly #changesKeptMs: number;
   readonly #salts: Salts;
   readonly #suppression: Suppression;
+  readonly #taskParts: TaskParts;
   readonly #failed: Promise<WeirError>;
   #fail: (error: WeirError) => void = () => undefined;
   readonly quarantine: Quarantine;
@@ -131,17 +129,19 @@ export class Engine {
     this.#changesKeptMs = parts.changesKeptMs;
     this.#salts = parts.salts;
     this.#suppression = parts.suppression;
+    this.#taskParts = parts.task;
     this.commits = parts.commits;
     this.quarantine = new Quarantine(this.#queries);
-    this.tasks = new Tasks(this.#taskHost(), parts.taskSql, parts.taskChunkRows, () => this.start());
+    this.tasks = new Tasks(this.#taskHost(), parts.task.sql, parts.task.chunkRows, () => this.start());
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
     this.erasures = new Erasures({
       ...parts.erasures,
       host: {
-        exclusive: (step) => this.#exclusive(step),
+        exclusive: this.#exclusive,
         alone: (work) => this.#commitOwn(work),
+        sweepTasks: () => this.tasks.sweepRebuilds(),
         inLog: (...segment) => this.#retention.has(...segment),
         index: this.#ids.index,
       },
@@ -236,8 +236,11 @@ export class Engine {
         serving,
         changesKeptMs: settings.changesKeptMs,
         salts,
-        taskSql: await database.connect(),
-        taskChunkRows: settings.taskChunkRows,
+        task: {
+          sql: await database.connect(),
+          chunkRows: settings.taskChunkRows,
+          memory: settings.taskMemory,
+        },
         suppression,
         erasures: {
           sql: eraseSql,
@@ -299,8 +302,8 @@ export class Engine {
       await this.#upkeep();
       const lane = plan === undefined ? undefined : this.#lanes.pop();
       if (plan === undefined || lane === undefined) {
-        await Promise.race([pause(idleMs), this.#writing.catch(() => undefined)]);
-        if (this.#lanes.length > 0) await pause(idleMs);
+        await Promise.race([delay(idleMs, undefined), this.#writing.catch(() => undefined)]);
+        if (this.#lanes.length > 0) await delay(idleMs, undefined);
         continue;
       }
       const staged = stageBatch(lane, context, plan);
@@ -317,15 +320,13 @@ export class Engine {
     await this.#writing;
   }
 
-  /** Commits what a task asked for, after all batches that are planned. */
+  /** What a task asked for, after all batches that are planned. */
   async #commitAsked(): Promise<void> {
     await this.#writing;
-    await this.#exclusive(() =>
-      this.#planner.own((batch) => this.#asked.next(batch, (staged) => this.#commit(staged))),
-    );
+    const commit = (staged: StagedBatch): Promise<Committed> => this.#commit(staged);
+    await this.#exclusive(() => this.#planner.own((batch) => this.#asked.next(batch, commit)));
   }
 
-  /** See {@link ErasureHost.alone}. */
   async #commitOwn(work: (commit: number) => Promise<void>): Promise<void> {
     this.start();
     const all = this.#options.program.tables.map(({ name }) => name);
@@ -345,10 +346,14 @@ export class Engine {
         await prepareStaging(sql, this.#salts);
         return sql;
       },
-      exclusive: (step) => this.#exclusive(step),
+      exclusive: this.#exclusive,
       commit: (stage) => this.#asked.ask(stage, this.#failed),
-      keepFiles: (zone) => this.#lakeUpkeep.keep(zone),
-      retire: (paths) => this.#lakeUpkeep.replaced.add(paths, Date.now()),
+      aside: this.#aside,
+      history: this.#history,
+      shadowDirectory: (task) => join(this.#options.dataDir, "state", "shadow", String(task)),
+      memoryLimit: this.#taskParts.memory,
+      serving: this.#serving,
+      files: this.#lakeUpkeep,
     };
   }
 
@@ -377,10 +382,9 @@ export class Engine {
     const now = Date.now();
     if (now - this.#upkeepAt < this.#upkeepEveryMs) return;
     this.#upkeepAt = now;
-    const exclusive = (step: () => Promise<void>): Promise<void> => this.#exclusive(step);
     const fail = (error: unknown): void => void (this.#broken ??= engineError(error));
-    this.#ids.startMerge(this.#commitSql, exclusive, fail);
-    this.#lakeUpkeep.start(now, exclusive, fail);
+    this.#ids.startMerge(this.#commitSql, this.#exclusive, fail);
+    this.#lakeUpkeep.start(now, this.#exclusive, fail);
     await this.#retention.run(now);
     for (const id of await this.erasures.settle()) this.#options.onEvent?.({ kind: "erasure_complete", id });
     if (await this.erasures.restartDue(now)) this.#options.onEvent?.({ kind: "restart_due" });
@@ -393,12 +397,12 @@ export class Engine {
   }
 
   /** Runs a step that writes state when no other does. Its failure ends the loop. */
-  #exclusive(step: () => Promise<void>): Promise<void> {
+  readonly #exclusive = (step: () => Promise<void>): Promise<void> => {
     const done = this.#writing.then(step);
     this.#writing = done;
     done.catch((error: unknown) => (this.#broken ??= engineError(error)));
     return done;
-  }
+  };
 
   /**
    * Resolves when everything that was durable in the log at the call is committed.
@@ -421,7 +425,7 @@ export class Engine {
         if (Date.now() > deadline) {
           throw new WeirError("drain_timeout", `Not everything was committed within ${timeoutMs} ms.`);
         }
-        const failed = await Promise.race([this.#failed, pause(idleMs)]);
+        const failed = await Promise.race([this.#failed, delay(idleMs, undefined)]);
         if (failed !== undefined) throw failed;
       }
     } finally {
@@ -494,6 +498,3 @@ export class Engine {
     );
   }
 }
-
-const pause = (ms: number): Promise<undefined> =>
-  new Promise((resolve) => setTimeout(() => resolve(undefined), ms));

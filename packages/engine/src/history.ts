@@ -17,13 +17,37 @@ export async function cleanHistory(
 ): Promise<string> {
   const paths = files ?? (await manifestPaths(sql, "clean", contract.contract.name));
   if (paths.length === 0) return contract.emptyClean;
+  return `${cleanRows(lake, contract, paths)} WHERE ${notSuperseded(contract)}`;
+}
+
+/**
+ * Records of a contract that another one took the place of in the commits after `after` and up to `upTo`, as the clean zone still
+ * has them.
+ */
+export async function takenBackSince(
+  sql: Sql,
+  lake: Lake,
+  contract: ContractProgram,
+  after: number,
+  upTo: number,
+): Promise<string> {
+  const { name } = contract.contract;
+  const since = `SELECT 1 FROM db.weir.superseded x WHERE x.contract = ${text(name)} AND x."commit" > ${after} AND x."commit" <= ${upTo}`;
+  const paths = await manifestPaths(sql, "clean", name);
+  if (paths.length === 0 || (await sql.rows(`${since} LIMIT 1`)).length === 0) return contract.emptyClean;
+  return `SELECT * FROM (${cleanRows(lake, contract, paths)}) c WHERE EXISTS (${since} AND x.source = c._source
+    AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`;
+}
+
+/** Rows of clean files in the columns of today. */
+function cleanRows(lake: Lake, contract: ContractProgram, paths: readonly string[]): string {
   const list = paths.map((path) => text(lake.path(path))).join(", ");
   const columns = contract.columns.map(({ name, type }) => `${ident(name)}::${type} AS ${ident(name)}`);
   // Files of another version of the contract may lack columns: the empty query brings them all.
   return `SELECT ${columns.join(", ")} FROM (
     SELECT * FROM (${contract.emptyClean}) UNION ALL BY NAME
     SELECT * FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false)
-  ) c WHERE ${notSuperseded(contract)}`;
+  ) c`;
 }
 
 /**

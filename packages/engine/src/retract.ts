@@ -22,7 +22,7 @@ export interface SupersededRecord extends Superseded {
   readonly contract: ContractProgram;
 }
 
-interface RetractContext {
+export interface RetractContext {
   readonly program: Program;
   readonly lake: Lake;
 }

@@ -3,6 +3,7 @@ import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import { changesSchema } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
+import { barriersSchema } from "./shadow/barriers.ts";
 import { tasksSchema } from "./tasks/ledger.ts";
 import { eraseSchema, subjectSalt } from "./erase/schema.ts";
 
@@ -27,6 +28,7 @@ const layout = "1";
  *   removed    rows that retention took from each zone
  *   partial_tables  tables that were built after records of theirs had gone
  *   tasks      what operators asked for, and how far it is (see tasks/ledger.ts)
+ *   barriers   commits at which files of the clean zone stay apart (see shadow/barriers.ts)
  *   discarded  places in the log of records that were taken out of the quarantine for good, and by which task
  *   changes    from where each table can be followed (see changes/gone.ts)
  *
@@ -53,6 +55,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.partial_tables (name VARCHAR PRIMARY KEY, since VARCHAR)`,
   changesSchema,
   tasksSchema,
+  barriersSchema,
   `CREATE TABLE IF NOT EXISTS db.weir.discarded (source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER, task UBIGINT)`,
   ...eraseSchema,
 ];

@@ -47,6 +47,8 @@ export interface ResolvedSettings {
   readonly replacedGraceMs: number;
   /** A directory of the lake that got no file for this long is merged whole. */
   readonly quietMs: number;
+  /** Memory of the database that a task has beside the live one. */
+  readonly taskMemory: string;
   /** Rows that one step of a task works on, about. */
   readonly taskChunkRows: number;
   /** Between looks for id runs to merge and segments to remove. */
@@ -77,6 +79,7 @@ export function resolveSettings(
     largestRun: 1 << 29,
     replacedGraceMs: 120_000,
     quietMs: 24 * 3_600_000,
+    taskMemory: `${Math.floor(half / 2)}MB`,
     taskChunkRows: 20_000,
     upkeepEveryMs: 5_000,
   };

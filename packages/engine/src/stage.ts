@@ -49,6 +49,8 @@ export interface Again {
   readonly counts: readonly OutcomeCount[];
   /** Files of the manifest whose place those of the batch take. */
   readonly replaces: readonly string[];
+  /** Tables that it changes beside those that its records reach. */
+  readonly tables?: readonly string[];
   /** Runs in the commit's transaction. */
   readonly alongside: (sql: Sql, counts: readonly OutcomeCount[]) => Promise<void>;
 }
@@ -107,6 +109,27 @@ export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPla
     records: received.reduce((sum, count) => sum + count.received, 0),
     newestReceivedUs: Math.max(...plan.segments.map((segment) => segment.lastReceivedUs)),
     timings,
+  };
+}
+
+/** A batch without records, for what a commit is to do beside. */
+export async function emptyCommit(
+  sql: Sql,
+  schema: string,
+  batch: number,
+  beside: Pick<Again, "alongside" | "tables">,
+): Promise<StagedBatch> {
+  await openStaging({ sql, schema });
+  return {
+    plan: { batch, segments: [] },
+    again: { records: 0, counts: [], replaces: [], ...beside },
+    schema,
+    contracts: [],
+    files: [],
+    received: [],
+    records: 0,
+    newestReceivedUs: 0,
+    timings: {},
   };
 }
 

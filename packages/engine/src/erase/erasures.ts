@@ -8,6 +8,7 @@ import type { Lake } from "../lake.ts";
 import { reachedTables } from "../merge.ts";
 import type { RemovedHistory } from "../removed-history.ts";
 import type { ReplacedFiles } from "../replaced-files.ts";
+import { forgetBeside } from "../shadow/swap.ts";
 import { RewrittenFiles } from "./files.ts";
 import { FoundRows } from "./find.ts";
 import { resolveIdentifiers } from "./identifiers.ts";
@@ -55,6 +56,8 @@ export interface ErasureHost {
    * throws, nothing was committed.
    */
   alone(work: (commit: number) => Promise<void>): Promise<void>;
+  /** Removes what tasks had beside the live tables; those that were at it end. */
+  sweepTasks(): Promise<void>;
   inLog(source: string, writer: string, number: number): boolean;
   readonly index: IdIndex;
 }
@@ -324,6 +327,7 @@ export class Erasures {
         await files.write();
         await this.#commit(number, request, commit, identifiers, losing, files);
       });
+      await this.#host.sweepTasks();
     } catch (error) {
       files.discard();
       const isRefused = error instanceof WeirError && error.code === "erasure_too_large";
@@ -356,6 +360,7 @@ export class Erasures {
       freed = await sql.rows(
         `SELECT h0::DOUBLE AS h0, h1::DOUBLE AS h1, h2::DOUBLE AS h2, h3::DOUBLE AS h3 FROM db.weir.id_recent WHERE "commit" = ${commit}`,
       );
+      await forgetBeside(sql, "Records of a person were erased meanwhile. Ask for it again.");
       failpoint("engine.erase.before_commit");
       await sql.run("COMMIT");
     } catch (error) {

@@ -78,6 +78,8 @@ export class Serving {
   readonly #shapes: TableShapes;
   readonly #scans: Scans;
   readonly #mirrors = new Map<string, Kept>();
+  /** How many asked that a table has no mirror, by name. */
+  readonly #paused = new Map<string, number>();
   readonly #ranges = new Map<string, Promise<LookupResult>>();
   #rangesOf = 0;
   #closed = false;
@@ -162,6 +164,21 @@ export class Serving {
     await Promise.all([...this.#mirrors.values()].map(({ mirror }) => mirror.reached(commit)));
   }
 
+  /**
+   * Gives the mirrors of tables up, and makes none, until what it gives is called: other tables take their place, which no
+   * change tells of. Lookups read the tables meanwhile.
+   */
+  async pause(tables: readonly string[]): Promise<() => void> {
+    for (const name of tables) this.#paused.set(name, (this.#paused.get(name) ?? 0) + 1);
+    const given = tables.flatMap((name) => this.#mirrors.get(name) ?? []);
+    for (const name of tables) this.#mirrors.delete(name);
+    await Promise.all(given.map(({ mirror }) => mirror.close()));
+    for (const name of tables) rmSync(join(this.#options.directory, name), { recursive: true, force: true });
+    return () => {
+      for (const name of tables) this.#paused.set(name, (this.#paused.get(name) ?? 1) - 1);
+    };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#mirrors.values()].map(({ mirror }) => mirror.close()));
@@ -170,6 +187,7 @@ export class Serving {
   /** The table's mirror, begun if there is none; undefined where there can be none. */
   #mirrorOf(shape: TableShape): Mirror | undefined {
     if (shape.program?.stamped === undefined || shape.rowText === undefined || this.#closed) return undefined;
+    if ((this.#paused.get(shape.name) ?? 0) > 0) return undefined;
     const kept = this.#mirrors.get(shape.name);
     const isOld = kept?.mirror.reason !== undefined && Date.now() - kept.sinceMs > retryMs;
     if (kept !== undefined && !isOld) {

@@ -16,7 +16,7 @@ test(`killed while it reprocesses under load (SEED=${seed})`, async () => {
   } finally {
     await campaign.close();
   }
-}, 120_000);
+}, 300_000);
 
 test(`planted defect: without a transaction a record is in two places, or in none (SEED=${seed})`, async () => {
   const campaign = await narrowed(seed);
@@ -28,4 +28,4 @@ test(`planted defect: without a transaction a record is in two places, or in non
   } finally {
     await campaign.close();
   }
-}, 120_000);
+}, 300_000);

@@ -8,13 +8,15 @@ import type { JsonValue, Sql } from "../database.ts";
  *
  *   waiting     asked for; tasks run one after the other, in the order of their numbers
  *   running     in work; after a crash or a restart the engine takes it up again by itself
+ *   ready       it did what it can by itself, and waits for somebody to say that it may go on
  *   done, failed, cancelled   ended
+ *   undone      ended, and what it did was undone by another task
  */
 export const tasksSchema = `CREATE TABLE IF NOT EXISTS db.weir.tasks (id UBIGINT, kind VARCHAR, target VARCHAR,
   arguments VARCHAR, actor VARCHAR, state VARCHAR, progress VARCHAR, created_at TIMESTAMP, started_at TIMESTAMP,
-  ended_at TIMESTAMP, error VARCHAR)`;
+  ended_at TIMESTAMP, error VARCHAR, result VARCHAR)`;
 
-export type TaskState = "waiting" | "running" | "done" | "failed" | "cancelled";
+export type TaskState = "waiting" | "running" | "ready" | "done" | "failed" | "cancelled" | "undone";
 
 export type TaskArguments = Readonly<Record<string, JsonValue>>;
 
@@ -45,6 +47,8 @@ export interface TaskInfo {
   readonly endedAt: string | null;
   /** Why it failed. */
   readonly error: string | null;
+  /** What it found, in the form of its kind. */
+  readonly result: unknown;
 }
 
 /** A task before it has a number. */
@@ -62,6 +66,7 @@ interface TaskRow extends Record<string, string | number | null> {
   startedAt: string | null;
   endedAt: string | null;
   error: string | null;
+  result: string | null;
 }
 
 const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ')`;
@@ -70,7 +75,7 @@ const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.
 export async function readTasks(sql: Sql, where = "TRUE", limit = 1000): Promise<TaskInfo[]> {
   const rows = await sql.rows<TaskRow>(
     `SELECT id::DOUBLE AS id, kind, target, arguments, actor, state, progress, ${iso("created_at")} AS "createdAt",
-       ${iso("started_at")} AS "startedAt", ${iso("ended_at")} AS "endedAt", error
+       ${iso("started_at")} AS "startedAt", ${iso("ended_at")} AS "endedAt", error, result
      FROM db.weir.tasks WHERE ${where} ORDER BY id DESC LIMIT ${limit}`,
   );
   return rows.map((row) => ({
@@ -78,6 +83,7 @@ export async function readTasks(sql: Sql, where = "TRUE", limit = 1000): Promise
     state: row.state as TaskState,
     arguments: JSON.parse(row.arguments) as TaskArguments,
     progress: JSON.parse(row.progress) as TaskProgress,
+    result: row.result === null ? null : (JSON.parse(row.result) as unknown),
   }));
 }
 
@@ -95,13 +101,27 @@ export async function addTask(sql: Sql, task: NewTask): Promise<number> {
   );
   await sql.run(`INSERT INTO db.weir.tasks VALUES (${id}, ${text(task.kind)}, ${text(task.target)},
     ${text(JSON.stringify(task.arguments))}, ${text(task.actor)}, 'waiting', ${text(JSON.stringify(task.progress))},
-    now()::TIMESTAMP, NULL, NULL, NULL)`);
+    now()::TIMESTAMP, NULL, NULL, NULL, NULL)`);
   return id;
 }
 
 /** The statement that notes how far a task is. */
 export const progressSql = (id: number, progress: TaskProgress): string =>
   `UPDATE db.weir.tasks SET progress = ${text(JSON.stringify(progress))} WHERE id = ${id}`;
+
+/** The statement that notes what a task found. */
+export const resultSql = (id: number, result: object): string =>
+  `UPDATE db.weir.tasks SET result = ${text(JSON.stringify(result))} WHERE id = ${id}`;
+
+/** Notes that a task waits to be told to go on. */
+export const readyTask = (sql: Sql, id: number): Promise<void> =>
+  sql.run(`UPDATE db.weir.tasks SET state = 'ready' WHERE id = ${id}`);
+
+/** Lets a task that waits go on, with other arguments. */
+export const resumeTask = (sql: Sql, id: number, args: TaskArguments): Promise<void> =>
+  sql.run(
+    `UPDATE db.weir.tasks SET state = 'waiting', arguments = ${text(JSON.stringify(args))} WHERE id = ${id}`,
+  );
 
 /** Notes that a task begins, or goes on after a restart. */
 export const beginTask = (sql: Sql, id: number): Promise<void> =>
@@ -112,7 +132,7 @@ export const beginTask = (sql: Sql, id: number): Promise<void> =>
 export const endTask = (
   sql: Sql,
   id: number,
-  state: "done" | "failed" | "cancelled",
+  state: "done" | "failed" | "cancelled" | "undone",
   error?: string,
 ): Promise<void> =>
   sql.run(
@@ -122,7 +142,7 @@ export const endTask = (
 
 /** What is measured of ended tasks of a kind: units a second of work; null where there was none yet. */
 export async function measuredSpeed(sql: Sql, kind: string): Promise<number | null> {
-  const tasks = await readTasks(sql, `kind = ${text(kind)} AND state = 'done'`, 5);
+  const tasks = await readTasks(sql, `kind = ${text(kind)} AND state IN ('ready', 'done', 'undone')`, 5);
   const done = tasks.reduce((sum, { progress }) => sum + progress.done, 0);
   const busyMs = tasks.reduce((sum, { progress }) => sum + progress.busyMs, 0);
   return done === 0 || busyMs === 0 ? null : (done * 1000) / busyMs;

@@ -91,7 +91,7 @@ export async function splitFile(sql: Sql, host: TaskHost, file: QuarantineFile, 
       DELETE FROM db.weir.files WHERE path = ${text(file.path)};
       INSERT INTO db.weir.files VALUES ${pieces.map((piece) => manifestValues(piece, file.commit)).join(", ")};
       COMMIT`);
-    host.retire([file.path]);
+    host.files.replaced.add([file.path], Date.now());
   });
   failpoint("engine.task.split_recorded");
 }

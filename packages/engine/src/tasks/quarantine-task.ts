@@ -45,19 +45,19 @@ export class QuarantineTask implements TaskKind {
     this.#chunkRows = chunkRows;
   }
 
-  async run(run: TaskRun): Promise<void> {
+  async run(run: TaskRun): Promise<"done"> {
     const { host, task, signal } = run;
     const condition = eligibleSql(this.#action, task.arguments, task.id);
     const share = Number(task.arguments["share"] ?? 1);
     const sql = await host.connect();
-    const release = host.keepFiles("quarantine");
+    const release = host.files.keep("quarantine");
     let progress = task.progress;
     try {
       for (;;) {
         const files = await filesWith(sql, host.lake, condition);
-        if (files.length === 0) return;
+        if (files.length === 0) return "done";
         for (const chunk of chunksOf(files, this.#chunkRows)) {
-          if (signal.aborted) return;
+          if (signal.aborted) return "done";
           const from = performance.now();
           const [file] = chunk;
           if (file !== undefined && file.rows > this.#chunkRows) {
@@ -125,7 +125,7 @@ export class QuarantineTask implements TaskKind {
       await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${schema} CASCADE`);
       return undefined;
     }
-    host.retire(paths);
+    host.files.replaced.add(paths, Date.now());
     failpoint("engine.task.committed");
     return after;
   }

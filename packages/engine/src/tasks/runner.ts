@@ -6,8 +6,12 @@ import type { Sql } from "../database.ts";
 import { engineError } from "../engine-error.ts";
 import type { Suppression } from "../erase/suppression.ts";
 import type { Lake } from "../lake.ts";
+import type { LakeUpkeep } from "../lake-upkeep.ts";
+import type { RemovedHistory } from "../removed-history.ts";
+import type { Serving } from "../serve/serving.ts";
 import type { StagedBatch } from "../stage.ts";
-import { addTask, beginTask, endTask, readTask, readTasks } from "./ledger.ts";
+import { addTask, beginTask, endTask, readTask, readTasks, readyTask, resumeTask } from "./ledger.ts";
+import { sweepShadows } from "./sweep.ts";
 import type { NewTask, TaskArguments, TaskInfo } from "./ledger.ts";
 
 /** What a task can have of the engine that runs it. */
@@ -27,10 +31,24 @@ export interface TaskHost {
    *   ends the engine
    */
   commit(stage: (batch: number) => Promise<StagedBatch | undefined>): Promise<Committed | undefined>;
-  /** From now on files of the zone are not merged, until what it gives is called. */
-  keepFiles(zone: string): () => void;
-  /** Removes files that no manifest lists any more, once no query reads them. */
-  retire(paths: readonly string[]): void;
+  /** Keeps files of the lake as they are, and removes those that no manifest lists any more. */
+  readonly files: Pick<LakeUpkeep, "keep" | "replaced">;
+  /** Tables that are set aside, and why. */
+  readonly aside: ReadonlyMap<string, string>;
+  readonly history: Pick<RemovedHistory, "wouldLose">;
+  /** Where a task has tables of its own. */
+  shadowDirectory(task: number): string;
+  /** Memory of a task's own database, as DuckDB reads it. */
+  readonly memoryLimit: string;
+  readonly serving: Pick<Serving, "pause">;
+}
+
+/** What tasks are run with. */
+export interface TaskParts {
+  /** A connection of their own, for the ledger. */
+  readonly sql: Sql;
+  readonly chunkRows: number;
+  readonly memory: string;
 }
 
 /** A task in work. */
@@ -47,8 +65,10 @@ export interface TaskKind {
   /**
    * Does what is left to do. It is called again after each restart: all that it needs to know is in the state, and what it
    * did it has committed.
+   *
+   * @returns `ready` where somebody has to say that it may go on
    */
-  run(run: TaskRun): Promise<void>;
+  run(run: TaskRun): Promise<"done" | "ready">;
 }
 
 /**
@@ -63,7 +83,10 @@ export class TaskRunner {
   readonly #host: TaskHost;
   readonly #sql: Sql;
   #stopping = false;
-  #current: { readonly id: number; readonly stop: AbortController } | undefined;
+  /** Whether tasks may have left something. */
+  #isDirty = true;
+  #current: { readonly task: TaskInfo; readonly stop: AbortController } | undefined;
+  #ended: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
@@ -95,7 +118,7 @@ export class TaskRunner {
     let added: TaskInfo | undefined;
     let same: TaskInfo | undefined;
     await this.#host.exclusive(async () => {
-      const open = await readTasks(this.#sql, "state IN ('waiting', 'running')");
+      const open = await readTasks(this.#sql, "state IN ('waiting', 'running', 'ready')");
       same = open.find((one) => one.kind === task.kind && isSame(one.arguments, task.arguments));
       if (same === undefined) added = await readTask(this.#sql, await addTask(this.#sql, task));
     });
@@ -116,13 +139,34 @@ export class TaskRunner {
     await this.#host.exclusive(async () => {
       const [task] = await readTasks(this.#sql, `id = ${id}`);
       state = task?.state ?? "";
-      if (state === "waiting" || state === "running") await endTask(this.#sql, id, "cancelled");
+      if (isOpen(state)) await endTask(this.#sql, id, "cancelled");
     });
     failpoint("engine.task.cancelled");
-    if (this.#current?.id === id) this.#current.stop.abort();
+    if (this.#current?.task.id === id) this.#current.stop.abort();
     const task = await this.show(id);
-    if (state === "waiting" || state === "running") return task;
+    this.#isDirty = true;
+    this.#wake();
+    if (isOpen(state)) return task;
     throw new WeirError("task_ended", `Task ${id} is ${state}.`, { where: `task ${id}` });
+  }
+
+  /**
+   * Lets a task that is ready go on.
+   *
+   * @throws WeirError `not_found`, `task_not_ready`
+   */
+  async resume(id: number, args: TaskArguments): Promise<TaskInfo> {
+    let state = "";
+    await this.#host.exclusive(async () => {
+      const [task] = await readTasks(this.#sql, `id = ${id}`);
+      state = task?.state ?? "";
+      if (state === "ready") await resumeTask(this.#sql, id, { ...task?.arguments, ...args });
+    });
+    failpoint("engine.task.added");
+    this.#wake();
+    const task = await this.show(id);
+    if (state === "ready") return task;
+    throw new WeirError("task_not_ready", `Task ${id} is ${state}.`, { where: `task ${id}` });
   }
 
   /** @throws WeirError `not_found` */
@@ -154,9 +198,13 @@ export class TaskRunner {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      if (this.#isDirty) {
+        this.#isDirty = false;
+        await this.sweep();
+      }
       const task = await this.#next();
       if (task === undefined) await woken;
-      else await this.#runTask(task);
+      else await (this.#ended = this.#runTask(task));
     }
   }
 
@@ -168,38 +216,68 @@ export class TaskRunner {
 
   async #runTask(task: TaskInfo): Promise<void> {
     const stop = new AbortController();
-    this.#current = { id: task.id, stop };
+    this.#current = { task, stop };
     if (this.#stopping) stop.abort();
     try {
       await this.#host.exclusive(() => this.#unless(task.id, stop, () => beginTask(this.#sql, task.id)));
       const kind = this.#kinds.get(task.kind);
       if (kind === undefined)
         throw new WeirError("task_unknown", `This Weir does not know tasks of kind ${task.kind}.`);
-      await kind.run({ task, host: this.#host, signal: stop.signal });
+      const state = await kind.run({ task, host: this.#host, signal: stop.signal });
       failpoint("engine.task.before_end");
-      await this.#end(task.id, stop, "done");
+      await this.#end(task.id, stop, state);
     } catch (error) {
       // Of an engine that broke this rejects, too.
       if (!stop.signal.aborted) await this.#end(task.id, stop, "failed", engineError(error).message);
     } finally {
       this.#current = undefined;
+      this.#isDirty = true;
     }
   }
 
-  async #end(id: number, stop: AbortController, state: "done" | "failed", error?: string): Promise<void> {
-    await this.#host.exclusive(() => this.#unless(id, stop, () => endTask(this.#sql, id, state, error)));
+  async #end(
+    id: number,
+    stop: AbortController,
+    state: "done" | "ready" | "failed",
+    error?: string,
+  ): Promise<void> {
+    const end = (): Promise<void> =>
+      state === "ready" ? readyTask(this.#sql, id) : endTask(this.#sql, id, state, error);
+    await this.#host.exclusive(() => this.#unless(id, stop, end));
     failpoint("engine.task.ended");
+  }
+
+  /** After a commit that failed every rebuild: ends the one in work, and removes what all of them had. */
+  async sweepRebuilds(): Promise<void> {
+    if (this.#current?.task.kind === "rebuild") {
+      this.#current.stop.abort();
+      await this.#ended;
+    }
+    await this.sweep();
+  }
+
+  /** Removes what tasks that ended left beside the live tables. */
+  async sweep(): Promise<void> {
+    await this.#host.exclusive(async () => {
+      await sweepShadows(this.#sql, this.#host);
+    });
+    failpoint("engine.task.swept");
   }
 
   /** Does a step, unless the task was told to stop meanwhile. */
   async #unless(id: number, stop: AbortController, step: () => Promise<void>): Promise<void> {
-    if (!stop.signal.aborted && (await readTask(this.#sql, id)).state !== "cancelled") await step();
+    if (!stop.signal.aborted && isOpen((await readTask(this.#sql, id)).state)) await step();
     else stop.abort();
   }
 }
 
+const isOpen = (state: string): boolean => state === "waiting" || state === "running" || state === "ready";
+
 /** `before` is the commit at which it was asked for: of two requests for the same, only that differs. */
-function isSame({ before: _a, ...a }: TaskArguments, { before: _b, ...b }: TaskArguments): boolean {
+function isSame(
+  { before: _a, edges: _c, ...a }: TaskArguments,
+  { before: _b, edges: _d, ...b }: TaskArguments,
+): boolean {
   const sorted = (value: TaskArguments): string =>
     JSON.stringify(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)));
   return sorted(a) === sorted(b);

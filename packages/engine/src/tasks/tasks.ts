@@ -4,6 +4,10 @@ import type { TaskArguments, TaskInfo } from "./ledger.ts";
 import type { QuarantineSelection } from "./quarantine-files.ts";
 import { QuarantineTask, planQuarantine } from "./quarantine-task.ts";
 import type { QuarantinePlan } from "./quarantine-task.ts";
+import { RebuildTask } from "./rebuild-task.ts";
+import { planRebuild, rebuildTask } from "./rebuild-request.ts";
+import type { RebuildPlan, RebuildRequest } from "./rebuild-request.ts";
+import { UndoTask, undoable } from "./undo-task.ts";
 import { TaskRunner } from "./runner.ts";
 import type { TaskHost } from "./runner.ts";
 import type { Sql } from "../database.ts";
@@ -35,7 +39,12 @@ export class Tasks {
    * @param start starts the engine, if it does not run yet
    */
   constructor(host: TaskHost, sql: Sql, chunkRows: number, start: () => void) {
-    const kinds = [new QuarantineTask("reprocess", chunkRows), new QuarantineTask("discard", chunkRows)];
+    const kinds = [
+      new QuarantineTask("reprocess", chunkRows),
+      new QuarantineTask("discard", chunkRows),
+      new RebuildTask(chunkRows),
+      new UndoTask(),
+    ];
     this.#host = host;
     this.#runner = new TaskRunner(kinds, host, sql);
     this.#start = start;
@@ -48,6 +57,11 @@ export class Tasks {
 
   stop(): Promise<void> {
     return this.#runner.stop();
+  }
+
+  /** See {@link TaskRunner.sweepRebuilds}. */
+  sweepRebuilds(): Promise<void> {
+    return this.#runner.sweepRebuilds();
   }
 
   /** Newest first. */
@@ -65,18 +79,65 @@ export class Tasks {
     return this.#runner.cancel(id);
   }
 
+  /** What a rebuild would do. @throws WeirError `not_found`, `invalid_usage`, `history_removed` */
+  planRebuild(request: RebuildRequest): Promise<RebuildPlan> {
+    return this.#connected((sql) => planRebuild(sql, this.#host, request));
+  }
+
+  /**
+   * Builds a table anew beside the live one, and compares them; see {@link RebuildTask}.
+   *
+   * @param actor who asks
+   * @throws WeirError `not_found`, `invalid_usage`, `history_removed`, `task_running`
+   */
+  async rebuild(request: RebuildRequest, actor: string): Promise<TaskInfo> {
+    const task = await this.#connected((sql) => rebuildTask(sql, this.#host, request, actor));
+    this.#start();
+    return await this.#runner.add(task);
+  }
+
+  /** Lets the tables of a rebuild that is ready take the place of the live ones. @throws WeirError `not_found`, `task_not_ready` */
+  async swap(id: number): Promise<TaskInfo> {
+    this.#start();
+    return await this.#runner.resume(id, { swap: "always" });
+  }
+
+  /**
+   * Puts the tables back that a rebuild replaced, with what came since. Gives the task that does so.
+   *
+   * @throws WeirError `not_found`, `task_not_ready`, `task_running`
+   */
+  async undo(id: number, actor: string): Promise<TaskInfo> {
+    const undone = await this.show(id);
+    await this.#connected((sql) => undoable(sql, this.#host, undone));
+    this.#start();
+    return await this.#runner.add({
+      kind: "undo",
+      target: `task ${id} (${undone.target})`,
+      arguments: { task: id },
+      actor,
+      progress: { done: 0, total: 0, unit: "rows", busyMs: 0, counts: {} },
+    });
+  }
+
+  async #connected<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const sql = await this.#host.connect();
+    try {
+      return await work(sql);
+    } finally {
+      sql.close();
+    }
+  }
+
   /** What a request would do. @throws WeirError `invalid_usage` */
   async planQuarantine(request: QuarantineRequest): Promise<TaskPlan> {
     const { action, ...args } = checked(request);
-    const sql = await this.#host.connect();
-    try {
+    return await this.#connected(async (sql) => {
       const before = await lastCommit(sql);
       const plan = await planQuarantine(sql, this.#host, action, { ...argumentsOf(args), before });
       const speed = await measuredSpeed(sql, `quarantine.${action}`);
       return { ...plan, estimatedMs: speed === null ? null : Math.round((plan.records * 1000) / speed) };
-    } finally {
-      sql.close();
-    }
+    });
   }
 
   /**
@@ -87,21 +148,19 @@ export class Tasks {
    */
   async quarantine(request: QuarantineRequest, actor: string): Promise<TaskInfo> {
     const { action, ...rest } = checked(request);
-    const sql = await this.#host.connect();
-    try {
+    const task = await this.#connected(async (sql) => {
       const args = { ...argumentsOf(rest), before: await lastCommit(sql) };
       const { records } = await planQuarantine(sql, this.#host, action, args);
-      this.#start();
-      return await this.#runner.add({
+      return {
         kind: `quarantine.${action}`,
         target: targetOf(rest),
         arguments: args,
         actor,
-        progress: { done: 0, total: records, unit: "records", busyMs: 0, counts: {} },
-      });
-    } finally {
-      sql.close();
-    }
+        progress: { done: 0, total: records, unit: "records" as const, busyMs: 0, counts: {} },
+      };
+    });
+    this.#start();
+    return await this.#runner.add(task);
   }
 }
 

@@ -13,6 +13,7 @@ const pages = [
   "docs/guide/persons.md",
   "docs/guide/order-facts.md",
   "docs/guide/quarantine.md",
+  "docs/guide/time.md",
   "docs/guide/serving.md",
   "docs/guide/operating.md",
   "docs/guide/stripe.md",

@@ -60,6 +60,10 @@ function lazyHandlers(terminal: Terminal): Handlers {
       (await import("./commands/quarantine-task.ts")).quarantineDiscard(terminal, options),
     tasks: async (options) => (await import("./commands/task.ts")).tasks(terminal, options),
     taskShow: async (id, options) => (await import("./commands/task.ts")).taskShow(terminal, id, options),
+    rebuild: async (table, options) =>
+      (await import("./commands/rebuild.ts")).rebuild(terminal, table, options),
+    taskSwap: async (id, options) => (await import("./commands/rebuild.ts")).taskSwap(terminal, id, options),
+    taskUndo: async (id, options) => (await import("./commands/rebuild.ts")).taskUndo(terminal, id, options),
     taskCancel: async (id, options) => (await import("./commands/task.ts")).taskCancel(terminal, id, options),
     backfill: async (source, options) =>
       (await import("./commands/backfill.ts")).backfill(terminal, source, options),

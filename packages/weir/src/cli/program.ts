@@ -1,7 +1,9 @@
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Duration } from "@weir/contract";
 import type { ExitCode } from "../exit-code.ts";
 import type { Role } from "@weir/govern";
+import { common, duration, integer, life } from "./options.ts";
+import { quarantineTaskCommand, rebuildCommands, taskCommands } from "./task-commands.ts";
 import type { Role as ProcessRole } from "../processes/supervisor.ts";
 
 /** Options that every command takes. */
@@ -60,6 +62,18 @@ export interface QuarantineTaskOptions extends CommonOptions {
 
 export interface DiscardOptions extends QuarantineTaskOptions {
   readonly reasonText: string;
+}
+
+export interface RebuildOptions extends CommonOptions {
+  readonly share: number;
+  readonly plan?: boolean;
+  readonly swap?: boolean;
+  readonly auto?: boolean;
+  readonly wait: boolean;
+}
+
+export interface WaitOptions extends CommonOptions {
+  readonly wait: boolean;
 }
 
 export interface TasksOptions extends CommonOptions {
@@ -121,6 +135,9 @@ export interface Handlers {
   tasks(options: TasksOptions): Promise<ExitCode>;
   taskShow(id: number, options: CommonOptions): Promise<ExitCode>;
   taskCancel(id: number, options: CommonOptions): Promise<ExitCode>;
+  rebuild(table: string, options: RebuildOptions): Promise<ExitCode>;
+  taskSwap(id: number, options: WaitOptions): Promise<ExitCode>;
+  taskUndo(id: number, options: WaitOptions): Promise<ExitCode>;
   trace(id: string, options: TraceOptions): Promise<ExitCode>;
   backfill(source: string | undefined, options: BackfillOptions): Promise<ExitCode>;
   tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
@@ -233,6 +250,7 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .description("take records out of the quarantine for good; they are counted as suppressed")
     .requiredOption("--reason-text <text>", "why; it is kept with each of them")
     .action(async (options: DiscardOptions) => done(await handlers.quarantineDiscard(options)));
+  rebuildCommands(program, handlers, done);
   taskCommands(program, handlers, done);
   common(program.command("trace"))
     .description("print what became of a record: every arrival, its outcome, and the tables it is in")
@@ -292,28 +310,6 @@ function tokenCommands(program: Command, handlers: Handlers, done: Done): void {
     .argument("<name>", "its name")
     .action(async (name: string, options: CommonOptions) => done(await handlers.tokenRevoke(name, options)));
 }
-
-function taskCommands(program: Command, handlers: Handlers, done: Done): void {
-  common(program.command("tasks"))
-    .description("print what was asked for that takes its time, and how far it is")
-    .addOption(integer("--limit <n>", "at most this many, the newest", 20, 1, 1_000))
-    .action(async (options: TasksOptions) => done(await handlers.tasks(options)));
-  const task = program.command("task").description("one task").helpCommand(false);
-  common(task.command("show"))
-    .description("print how far a task is, or how it ended")
-    .addArgument(taskNumber())
-    .action(async (id: number, options: CommonOptions) => done(await handlers.taskShow(id, options)));
-  common(task.command("cancel"))
-    .description("end a task where it is; what it has done stays")
-    .addArgument(taskNumber())
-    .action(async (id: number, options: CommonOptions) => done(await handlers.taskCancel(id, options)));
-}
-
-const taskNumber = (): Argument =>
-  new Argument("<id>", "its number, as tasks prints it").argParser((value) => {
-    if (/^\d{1,15}$/.test(value)) return Number(value);
-    throw new InvalidArgumentError("It must be the number of a task.");
-  });
 
 function auditCommands(program: Command, handlers: Handlers, done: Done): void {
   const audit = program.command("audit").description("who did what").helpCommand(false);
@@ -376,13 +372,6 @@ const repeated = (flags: string, text: string): Option =>
     value,
   ]);
 
-function common(command: Command): Command {
-  return command
-    .option("-p, --project <path>", "the project file, or its folder (default: the working directory)")
-    .option("-d, --data-dir <folder>", "the data directory (default: .weir beside the project file)")
-    .option("--json", "print one JSON value");
-}
-
 function runOptions(command: Command): Command {
   return command
     .addOption(integer("--port <port>", "port to accept records on; 0 for any free one", 8787, 0, 65_535))
@@ -417,59 +406,4 @@ function quarantineListCommand(command: Command): Command {
     .option("--reason <code>", "only with this reason")
     .addOption(integer("--limit <n>", "at most this many", 50, 1, 10_000))
     .addOption(integer("--offset <n>", "skip this many", 0, 0, Number.MAX_SAFE_INTEGER));
-}
-
-function quarantineTaskCommand(command: Command): Command {
-  return command
-    .option("--source <name>", "only of this source")
-    .option("--contract <name>", "only sent under this contract")
-    .option("--reason <code>", "only with this reason")
-    .addOption(
-      new Option("--id <id>", "only this record; may be given again").argParser(
-        (id: string, ids: string[] | undefined) => [...(ids ?? []), id],
-      ),
-    )
-    .addOption(
-      share(
-        "--share <share>",
-        "the share of the time that it works, the rest it leaves to live records",
-        0.5,
-      ),
-    )
-    .option("--plan", "only print what it would do")
-    .option("--no-wait", "do not wait until it has ended");
-}
-
-function share(flags: string, text: string, standard: number): Option {
-  return new Option(flags, text).default(standard).argParser((value) => {
-    const number = Number(value);
-    if (/^\d*\.?\d+$/.test(value) && number >= 0.01 && number <= 1) return number;
-    throw new InvalidArgumentError("It must be a number from 0.01 to 1.");
-  });
-}
-
-function integer(flags: string, text: string, standard: number, min: number, max: number): Option {
-  return new Option(flags, text).default(standard).argParser((value) => {
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < min || number > max) {
-      throw new InvalidArgumentError(`It must be an integer from ${min} to ${max}.`);
-    }
-    return number;
-  });
-}
-
-/**
- * An option in the notation of durations ("30s"). Kept as text: turning it into milliseconds takes @weir/contract, which
- * would double the time of `weir --help`.
- */
-function duration(flags: string, text: string, standard: Duration): Option {
-  return life(flags, text).default(standard);
-}
-
-/** The same without a default. */
-function life(flags: string, text: string): Option {
-  return new Option(flags, text).argParser((value) => {
-    if (/^\d{1,9}(ms|s|m|h|d|w)$/.test(value)) return value;
-    throw new InvalidArgumentError('It must be a duration such as "500ms", "30s" or "5m".');
-  });
 }

@@ -8,6 +8,8 @@ import type {
   QuarantinedPath,
   QuarantinedRecord,
   QueryResult,
+  RebuildPlan,
+  RebuildRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -63,6 +65,14 @@ export interface Backend {
    * @throws WeirError `invalid_usage`, `task_running`
    */
   askQuarantine(request: QuarantineRequest): Promise<TaskInfo>;
+  /** What a rebuild would do. @throws WeirError `not_found`, `history_removed` */
+  planRebuild(request: RebuildRequest): Promise<RebuildPlan>;
+  /** Asks for a rebuild, as `askQuarantine` does. @throws WeirError `not_found`, `history_removed`, `task_running` */
+  askRebuild(request: RebuildRequest): Promise<TaskInfo>;
+  /** Lets a rebuild that is ready take the place of the live tables. @throws WeirError `not_found`, `task_not_ready` */
+  swapTask(id: number): Promise<TaskInfo>;
+  /** Gives the task that undoes one. @throws WeirError `not_found`, `task_not_ready` */
+  undoTask(id: number): Promise<TaskInfo>;
   /** Newest first. */
   tasks(limit: number): Promise<readonly TaskInfo[]>;
   /** @throws WeirError `not_found` */

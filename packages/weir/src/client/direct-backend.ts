@@ -8,6 +8,8 @@ import type {
   QuarantinedPath,
   QuarantinedRecord,
   QueryResult,
+  RebuildPlan,
+  RebuildRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -25,7 +27,7 @@ import { erase, liftErasure, recordAsked, showErasure } from "../processes/erase
 import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
-import { askQuarantine, cancelTask } from "../processes/task-routes.ts";
+import { askQuarantine, askRebuild, changeTask } from "../processes/task-routes.ts";
 import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 
 /** Segments of one stream that the lag counts one by one. */
@@ -86,9 +88,32 @@ export class DirectBackend implements Backend {
   }
 
   async askQuarantine(request: QuarantineRequest): Promise<TaskInfo> {
-    // It starts the engine: an instance started meanwhile must refuse, with our pid.
-    this.#lock ??= await acquireDuty(await prepareRunDir(this.#dataDir), "engine");
+    await this.#takeDuty();
     return await askQuarantine(this.#engine, this.#governance, localCaller, request);
+  }
+
+  async planRebuild(request: RebuildRequest): Promise<RebuildPlan> {
+    return await this.#engine.tasks.planRebuild(request);
+  }
+
+  async askRebuild(request: RebuildRequest): Promise<TaskInfo> {
+    await this.#takeDuty();
+    return await askRebuild(this.#engine, this.#governance, localCaller, request);
+  }
+
+  async swapTask(id: number): Promise<TaskInfo> {
+    await this.#takeDuty();
+    return await changeTask(this.#engine, this.#governance, localCaller, "swap", id);
+  }
+
+  async undoTask(id: number): Promise<TaskInfo> {
+    await this.#takeDuty();
+    return await changeTask(this.#engine, this.#governance, localCaller, "undo", id);
+  }
+
+  /** A task starts the engine: an instance started meanwhile must refuse, with our pid. */
+  async #takeDuty(): Promise<void> {
+    this.#lock ??= await acquireDuty(await prepareRunDir(this.#dataDir), "engine");
   }
 
   async tasks(limit: number): Promise<readonly TaskInfo[]> {
@@ -105,7 +130,7 @@ export class DirectBackend implements Backend {
   }
 
   async cancelTask(id: number): Promise<TaskInfo> {
-    return await cancelTask(this.#engine, this.#governance, localCaller, id);
+    return await changeTask(this.#engine, this.#governance, localCaller, "cancel", id);
   }
 
   async trace(id: string, contract: string | undefined): Promise<readonly Traced[]> {

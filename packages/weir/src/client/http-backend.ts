@@ -7,6 +7,8 @@ import type {
   QuarantinedPath,
   QuarantinedRecord,
   QueryResult,
+  RebuildPlan,
+  RebuildRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -71,6 +73,22 @@ export class HttpBackend implements Backend {
 
   async askQuarantine({ action, ...request }: QuarantineRequest): Promise<TaskInfo> {
     return (await this.#post(`/api/quarantine/${action}`, request, planMs)) as TaskInfo;
+  }
+
+  async planRebuild(request: RebuildRequest): Promise<RebuildPlan> {
+    return (await this.#post("/api/rebuild", { ...request, plan: true }, planMs)) as RebuildPlan;
+  }
+
+  async askRebuild(request: RebuildRequest): Promise<TaskInfo> {
+    return (await this.#post("/api/rebuild", request, planMs)) as TaskInfo;
+  }
+
+  async swapTask(id: number): Promise<TaskInfo> {
+    return (await this.#post(`/api/tasks/${id}/swap`, {}, quickMs)) as TaskInfo;
+  }
+
+  async undoTask(id: number): Promise<TaskInfo> {
+    return (await this.#post(`/api/tasks/${id}/undo`, {}, quickMs)) as TaskInfo;
   }
 
   async tasks(limit: number): Promise<readonly TaskInfo[]> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { WeirError } from "@weir/contract";
-import type { Engine, QuarantineRequest, TaskInfo } from "@weir/engine";
+import type { Engine, QuarantineRequest, RebuildRequest, TaskInfo } from "@weir/engine";
 import { demand } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
 import { allow, integer, readJsonObject } from "./http-json.ts";
@@ -25,12 +25,20 @@ export async function tasked(
     if (plan === true) return { value: await engine.tasks.planQuarantine(asked) };
     return { value: await askQuarantine(engine, governance, caller, asked) };
   }
-  const [, id, cancel] = /^\/api\/tasks\/(\d{1,15})(\/cancel)?$/.exec(path) ?? [];
-  if (path !== "/api/tasks" && id === undefined) return undefined;
-  if (cancel !== undefined) {
+  if (path === "/api/rebuild") {
     allow(request, "POST");
     demand(caller, "operate");
-    return { value: await cancelTask(engine, governance, caller, Number(id)) };
+    const { plan, ...body } = await readJsonObject(request);
+    const asked = rebuildRequest(body);
+    if (plan === true) return { value: await engine.tasks.planRebuild(asked) };
+    return { value: await askRebuild(engine, governance, caller, asked) };
+  }
+  const [, id, change] = /^\/api\/tasks\/(\d{1,15})(?:\/(cancel|swap|undo))?$/.exec(path) ?? [];
+  if (path !== "/api/tasks" && id === undefined) return undefined;
+  if (change === "cancel" || change === "swap" || change === "undo") {
+    allow(request, "POST");
+    demand(caller, "operate");
+    return { value: await changeTask(engine, governance, caller, change, Number(id)) };
   }
   allow(request, "GET");
   demand(caller, "status");
@@ -52,15 +60,38 @@ export async function askQuarantine(
   return await engine.tasks.quarantine(request, caller.name);
 }
 
-/** Recorded before it is done. @throws WeirError `not_found`, `task_ended` */
-export async function cancelTask(
+/** Recorded before it is done. @throws WeirError `not_found`, `history_removed`, `task_running` */
+export async function askRebuild(
   engine: Engine,
   governance: Governance,
   caller: Caller,
+  request: RebuildRequest,
+): Promise<TaskInfo> {
+  const { table, ...detail } = request;
+  await governance.record(caller, "rebuild", table, detail);
+  return await engine.tasks.rebuild(request, caller.name);
+}
+
+/** Recorded before it is done. @throws WeirError `not_found`, `task_ended`, `task_not_ready` */
+export async function changeTask(
+  engine: Engine,
+  governance: Governance,
+  caller: Caller,
+  change: "cancel" | "swap" | "undo",
   id: number,
 ): Promise<TaskInfo> {
-  await governance.record(caller, "task.cancel", String(id));
-  return await engine.tasks.cancel(id);
+  await governance.record(caller, `task.${change}`, String(id));
+  return await engine.tasks[change](id, caller.name);
+}
+
+function rebuildRequest({ table, swap, share }: Readonly<Record<string, unknown>>): RebuildRequest {
+  if (typeof table !== "string") throw new WeirError("invalid_usage", "Name the table.");
+  const isSwap = swap === "asked" || swap === "same" || swap === "always";
+  if (swap !== undefined && !isSwap)
+    throw new WeirError("invalid_usage", "swap must be asked, same or always.");
+  if (share !== undefined && typeof share !== "number")
+    throw new WeirError("invalid_usage", "share must be a number.");
+  return { table, ...(isSwap ? { swap } : {}), ...(share === undefined ? {} : { share }) };
 }
 
 function quarantineRequest(body: Readonly<Record<string, unknown>>): Omit<QuarantineRequest, "action"> {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { TaskInfo } from "@weir/engine";
+import type { RebuildResult, TaskInfo } from "@weir/engine";
 import type { Backend } from "../../client/backend.ts";
 import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
@@ -37,7 +37,7 @@ export const tasksTable = (terminal: Terminal, found: readonly TaskInfo[]): stri
 
 /**
  * Prints one task. With --json: `{id, kind, target, arguments, actor, state, progress: {done, total, unit, busyMs, counts}, createdAt, startedAt,
- * endedAt, error}`.
+ * endedAt, error, result}`.
  */
 export async function taskShow(terminal: Terminal, id: number, options: CommonOptions): Promise<ExitCode> {
   const task = await withBackend(dataDirOf(options), options.project, (backend) => backend.task(id));
@@ -52,7 +52,7 @@ export async function taskCancel(terminal: Terminal, id: number, options: Common
   return exitCodes.ok;
 }
 
-function taskText(terminal: Terminal, task: TaskInfo): string {
+export function taskText(terminal: Terminal, task: TaskInfo): string {
   const { id, kind, target, actor, state, progress, createdAt, startedAt, endedAt, error } = task;
   const { done, total, unit, busyMs, counts } = progress;
   const speed = busyMs === 0 ? "" : `, ${grouped(Math.round((done * 1000) / busyMs))} a second of work`;
@@ -69,18 +69,46 @@ function taskText(terminal: Terminal, task: TaskInfo): string {
     ["ended", endedAt],
     ["error", error],
   ];
-  return facts
-    .flatMap(([name, value]) =>
-      value === null ? [] : [`${paint(terminal, "dim", name.padEnd(8))} ${visible(value)}`],
-    )
-    .join("\n");
+  const lines = facts.flatMap(([name, value]) =>
+    value === null ? [] : [`${paint(terminal, "dim", name.padEnd(8))} ${visible(value)}`],
+  );
+  return [...lines, ...comparisonLines(terminal, task)].join("\n");
 }
 
-/** Waits until a task has ended. */
+/** What a rebuild found, and what to do next. */
+function comparisonLines(terminal: Terminal, { id, kind, state, result: found }: TaskInfo): string[] {
+  if (kind !== "rebuild" || found === null) return [];
+  const { comparison, commit, swapped } = found as RebuildResult;
+  const table = renderTable(
+    terminal,
+    ["VIEW", "LIVE ROWS", "NEW ROWS", "ONLY LIVE", "ONLY NEW", "DIFFERENT"],
+    comparison.map(({ view, liveRows, newRows, onlyLive, onlyNew, different }) => [
+      view,
+      ...[liveRows, newRows, onlyLive, onlyNew, different].map(grouped),
+    ]),
+  );
+  const samples = comparison.flatMap(({ view, samples: pairs }) =>
+    pairs.map(
+      (pair) =>
+        `${view}: live ${visible(pair.live ?? "none")}\n${" ".repeat(view.length)}   new ${visible(pair.new ?? "none")}`,
+    ),
+  );
+  const next =
+    state === "ready"
+      ? [
+          `weir task swap ${id} lets the new tables take the place of the live ones; weir task cancel ${id} gives them up.`,
+        ]
+      : state === "done" && swapped !== null
+        ? [`Swapped with commit ${swapped}. weir task undo ${id} puts the tables before back.`]
+        : [];
+  return ["", `As of commit ${commit}:`, table, ...samples, ...(next.length === 0 ? [] : ["", ...next])];
+}
+
+/** Waits until a task has ended, or waits for somebody. */
 export async function untilEnded(backend: Backend, id: number): Promise<TaskInfo> {
   for (;;) {
     const task = await backend.task(id);
-    if (task.endedAt !== null) return task;
+    if (task.endedAt !== null || task.state === "ready") return task;
     await delay(pollMs);
   }
 }
