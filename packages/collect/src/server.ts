@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { WeirError } from "@weir/contract";
 import type { LogStore } from "@weir/log";
@@ -16,6 +17,7 @@ import { type Destinations, route } from "./routes.ts";
 import type { PushSource } from "./source.ts";
 import { SourceWriter } from "./source-writer.ts";
 import { type CollectorStats, Counters } from "./stats.ts";
+import { type TlsFiles, followTlsFiles, readTlsPair } from "./tls.ts";
 import type { WebhookReceiver } from "./webhook-receiver.ts";
 import { type OpenWebhook, Webhooks } from "./webhooks.ts";
 import { WriteKeys } from "./write-keys.ts";
@@ -33,6 +35,8 @@ export interface CollectorOptions {
   readonly port?: number;
   /** A bound socket, as another process passed it; instead of host and port. */
   readonly serverHandle?: NetServer;
+  /** Speak HTTPS, and nothing else. The files are looked at again and again: a renewed certificate needs no restart. */
+  readonly tls?: TlsFiles | undefined;
   /** Unix socket of the engine's HTTP server; without it `/api` answers 503. */
   readonly apiSocket?: string;
   readonly limits?: Partial<CollectorLimits>;
@@ -67,7 +71,7 @@ const silentMs = 500;
  * A source without write keys accepts requests that show none (or any), but only if it is the only source of its kind: that is
  * for local development.
  *
- * @throws WeirError `invalid_source` if sources contradict each other; what `LogStore.openWriter` throws; `port_in_use`,
+ * @throws WeirError `tls_invalid`; `invalid_source` if sources contradict each other; what `LogStore.openWriter` throws; `port_in_use`,
  *   `address_unavailable`. Then nothing stays open.
  */
 export async function createCollector(options: CollectorOptions): Promise<Collector> {
@@ -145,6 +149,7 @@ class CollectorServer implements Collector {
   readonly #sockets = new Set<Socket>();
   readonly #engine: EngineProxy;
   #closing: Promise<void> | undefined;
+  #unfollow = (): void => {};
   #url = "";
 
   constructor(options: CollectorOptions, limits: CollectorLimits, { sources, webhooks, keys }: Opened) {
@@ -166,7 +171,7 @@ class CollectorServer implements Collector {
         .filter(({ declared }) => declared.writeKeys.length === 0)
         .map((source) => [source.declared.kind, source]),
     );
-    this.#server = this.#createServer({
+    this.#server = this.#createServer(options, {
       ingest: new Ingest({ ...shared, keys, keyless, cors }),
       webhooks: new Webhooks(webhooks, shared),
       cors,
@@ -176,9 +181,9 @@ class CollectorServer implements Collector {
     });
   }
 
-  #createServer(to: Destinations): Server {
+  #createServer({ tls, onError = () => {} }: CollectorOptions, to: Destinations): Server {
     const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, connections } = this.#limits;
-    const server = createServer({
+    const httpOptions = {
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,
@@ -186,7 +191,15 @@ class CollectorServer implements Collector {
       connectionsCheckingInterval: slowCheckMs,
       // Node would answer without a body; `route` checks it.
       requireHostHeader: false,
-    });
+    };
+    let server: Server;
+    if (tls === undefined) server = createServer(httpOptions);
+    else {
+      const pair = readTlsPair(tls);
+      const secure = createTlsServer({ ...httpOptions, ...pair, handshakeTimeout: headersTimeoutMs });
+      this.#unfollow = followTlsFiles(secure, tls, pair, onError);
+      server = secure;
+    }
     server.maxConnections = connections;
     // A client may close its half of the connection behind its request and still wait for the answer.
     Object.assign(server, { httpAllowHalfOpen: true });
@@ -202,7 +215,8 @@ class CollectorServer implements Collector {
     return server;
   }
 
-  async listen({ host = "127.0.0.1", port = 0, serverHandle }: CollectorOptions): Promise<void> {
+  async listen({ host = "127.0.0.1", port = 0, serverHandle, tls }: CollectorOptions): Promise<void> {
+    const scheme = tls === undefined ? "http" : "https";
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
@@ -211,7 +225,7 @@ class CollectorServer implements Collector {
     });
     const { address, family, port: bound } = server.address() as AddressInfo;
     const local = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
-    this.#url = `http://${family === "IPv6" ? `[${local}]` : local}:${bound}`;
+    this.#url = `${scheme}://${family === "IPv6" ? `[${local}]` : local}:${bound}`;
   }
 
   get port(): number {
@@ -237,6 +251,7 @@ class CollectorServer implements Collector {
 
   async #close(): Promise<void> {
     const server = this.#server;
+    this.#unfollow();
     // Answers from now on say "Connection: close". Idle connections are closed by Node, apart from those that never said a word:
     // the first request of a connection that was just accepted may be on its way.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));

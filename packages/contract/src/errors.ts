@@ -143,6 +143,10 @@ export const errorCodes = {
     meaning: "The address does not take bodies of this Content-Type.",
     remedy: "Send application/json or application/x-ndjson in UTF-8.",
   },
+  tls_invalid: {
+    meaning: "The certificate or the key for HTTPS cannot be read, or they do not belong together.",
+    remedy: "Give --tls-cert and --tls-key PEM files of one certificate and its key, without a passphrase.",
+  },
   unsupported_encoding: {
     status: 415,
     meaning: "The Content-Encoding is not known.",

@@ -25,6 +25,7 @@ const byErrorCode: Readonly<Record<string, ExitCode>> = {
   contract_changed: exitCodes.projectInvalid,
   duration_invalid: exitCodes.projectInvalid,
   invalid_source: exitCodes.projectInvalid,
+  tls_invalid: exitCodes.usage,
   not_running: exitCodes.notRunning,
   engine_unavailable: exitCodes.notRunning,
   already_running: exitCodes.locked,

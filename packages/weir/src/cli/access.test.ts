@@ -1,5 +1,7 @@
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
 import { get } from "node:http";
+import { get as getTls } from "node:https";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox, click, smallProject } from "./sandbox.fixture.ts";
@@ -123,6 +125,40 @@ test("what was sent is shown to those who may look into quarantine, and columns 
   });
   expect([again.status, Number(again.headers.get("retry-after")) > 50]).toEqual([429, true]);
   expect((await ask("/api/status", viewer)).status).toBe(200);
+});
+
+test("HTTPS, for clients; the command needs no certificate", async () => {
+  await instance.stop();
+  const [key, cert] = ["key.pem", "cert.pem"].map((name) => join(sandbox.folder, name));
+  const subject = [
+    "-subj",
+    "/CN=weir",
+    "-addext",
+    "subjectAltName=IP:127.0.0.1",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+  ];
+  const made = ["ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key!, "-out", cert!];
+  execFileSync("openssl", ["req", "-x509", ...subject, ...made], { stdio: "ignore" });
+  expect(await sandbox.json(["up", "--tls-cert", cert!])).toMatchObject({
+    code: 2,
+    error: { code: "invalid_usage" },
+  });
+  expect(await sandbox.json(["up", "--tls-cert", cert!, "--tls-key", cert!])).toMatchObject({
+    code: 2,
+    error: { code: "tls_invalid" },
+  });
+  instance = await sandbox.up(["up", "--tls-cert", cert!, "--tls-key", key!]);
+  expect(instance.url).toMatch(/^https:/);
+  const ca = readFileSync(cert!);
+  const status = await new Promise((resolve, reject) => {
+    getTls(`${instance.url}${select}`, { ca, agent: false }, (response) =>
+      resolve(response.resume().statusCode),
+    ).on("error", reject);
+  });
+  expect(status).toBe(200);
+  expect(await sandbox.json(["status"])).toMatchObject({ code: 0 });
 });
 
 test("an admin makes and revokes tokens over HTTP", async () => {

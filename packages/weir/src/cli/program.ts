@@ -25,6 +25,8 @@ export interface UpOptions extends CommonOptions {
   readonly host: string;
   readonly port: number;
   readonly collectors: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly role: ProcessRole;
   readonly drainTimeout: Duration;
   readonly logFormat?: "human" | "json";
@@ -377,6 +379,13 @@ function runOptions(command: Command): Command {
     .addOption(integer("--port <port>", "port to accept records on; 0 for any free one", 8787, 0, 65_535))
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .addOption(integer("--collectors <n>", "number of collector processes", 1, 1, 64))
+    .addOption(
+      new Option(
+        "--tls-cert <path>",
+        "speak HTTPS: the certificate, PEM, with those it is signed by behind it",
+      ).env("WEIR_TLS_CERT"),
+    )
+    .addOption(new Option("--tls-key <path>", "the certificate's private key, PEM").env("WEIR_TLS_KEY"))
     .addOption(
       duration("--drain-timeout <time>", "how long a stop may take to load what is in the log", "30s"),
     )

@@ -22,6 +22,7 @@ export async function startCollector(
     writer: settings.writer,
     serverHandle: handle,
     apiSocket: settings.engineSocket,
+    tls: settings.tls,
     onError: (error) => logger.log("error", "a request could not be served", { error: toPlainError(error) }),
   });
   return {

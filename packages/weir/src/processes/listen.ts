@@ -1,4 +1,5 @@
 import net from "node:net";
+import type { TlsFiles } from "@weir/collect";
 import { WeirError } from "@weir/contract";
 
 /** A bound TCP socket that this process holds and never accepts from; children listen on it. */
@@ -28,9 +29,10 @@ interface BoundHandle {
  * its last worker dies; SO_REUSEPORT, where there is one, loses the connections queued for a collector that dies.
  *
  * @param port 0 for any free one
+ * @param tls its collectors speak HTTPS
  * @throws WeirError `port_in_use`, `address_unavailable`
  */
-export async function bindShared(host: string, port: number): Promise<SharedSocket> {
+export async function bindShared(host: string, port: number, tls?: TlsFiles): Promise<SharedSocket> {
   const probed = await probe(host, port);
   const { _createServerHandle: bind } = net as unknown as {
     _createServerHandle(
@@ -57,7 +59,7 @@ export async function bindShared(host: string, port: number): Promise<SharedSock
     host,
     port: probed.port,
     localOnly: isLoopback(probed.address),
-    url: `http://${probed.family === "IPv6" ? `[${local}]` : local}:${probed.port}`,
+    url: `${tls === undefined ? "http" : "https"}://${probed.family === "IPv6" ? `[${local}]` : local}:${probed.port}`,
     close: () => handle.close(),
   };
 }

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "@weir/contract";
 import { WeirError, errorCodes } from "@weir/contract";
 import type { CaptureStatus } from "@weir/capture";
+import type { TlsFiles } from "@weir/collect";
 import type { LogFormat } from "./logger.ts";
 
 /** A WeirError as it crosses a process or HTTP boundary. */
@@ -19,6 +20,7 @@ export interface CollectorSettings {
   readonly writer: string;
   readonly engineSocket: string;
   readonly url: string;
+  readonly tls?: TlsFiles | undefined;
 }
 
 export interface EngineSettingsMessage {

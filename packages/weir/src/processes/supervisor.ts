@@ -1,3 +1,4 @@
+import type { TlsFiles } from "@weir/collect";
 import { WeirError } from "@weir/contract";
 import { checkInChild } from "./check.ts";
 import { bindShared } from "./listen.ts";
@@ -21,6 +22,8 @@ export interface SupervisorOptions {
   readonly collectors: number;
   readonly host: string;
   readonly port: number;
+  /** The collectors speak HTTPS. */
+  readonly tls?: TlsFiles | undefined;
   readonly drainTimeoutMs: number;
   readonly logFormat: LogFormat;
   readonly logger: Logger;
@@ -60,9 +63,10 @@ export class Supervisor {
    * Takes the data directory and the port, then starts the processes.
    *
    * @returns as soon as they are started; `ready()` says when they work
-   * @throws WeirError `data_dir_unwritable`, `already_running`, `port_in_use`, `address_unavailable`
+   * @throws WeirError `tls_invalid`, `data_dir_unwritable`, `already_running`, `port_in_use`, `address_unavailable`
    */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
+    if (options.tls !== undefined) (await import("@weir/collect")).readTlsPair(options.tls);
     const runDir = await prepareRunDir(options.dataDir);
     const duties: Duty[] = options.role === "all" ? ["collect", "engine", "capture"] : [options.role];
     const locks: DutyLock[] = [];
@@ -71,7 +75,7 @@ export class Supervisor {
       for (const file of instanceFiles(options.role)) await awaitPredecessors(runDir, file, options.logger);
       const engineSocket = engineSocketPath(runDir);
       const collects = options.role === "all" || options.role === "collect";
-      const socket = collects ? await bindShared(options.host, options.port) : undefined;
+      const socket = collects ? await bindShared(options.host, options.port, options.tls) : undefined;
       const supervisor = new Supervisor(options, runDir, engineSocket, socket, locks);
       await supervisor.#begin();
       return supervisor;
@@ -285,7 +289,7 @@ export class Supervisor {
 
   /** @param siblings slots made at the same time, whose writer names are taken too */
   #collectorSlot(siblings: readonly Slot[]): Slot {
-    const { projectFile, dataDir, logFormat, logger } = this.#options;
+    const { projectFile, dataDir, logFormat, logger, tls } = this.#options;
     const socket = this.#socket;
     if (socket === undefined) throw new TypeError("an instance without a socket has no collectors");
     const taken = new Set([...this.#slots(), ...siblings].map((slot) => slot.name));
@@ -309,6 +313,7 @@ export class Supervisor {
             writer: name,
             engineSocket: this.#engineSocket,
             url: socket.url,
+            tls,
           },
         },
         handle: socket.handle,

@@ -1,4 +1,5 @@
-import { durationMs } from "@weir/contract";
+import { resolve } from "node:path";
+import { WeirError, durationMs } from "@weir/contract";
 import type { ExitCode } from "../../exit-code.ts";
 import { findProject } from "../../load.ts";
 import { shownPath } from "../../load-error.ts";
@@ -29,10 +30,20 @@ export function supervisorOptions(options: UpOptions): SupervisorOptions {
     collectors: options.collectors,
     host: options.host,
     port: options.port,
+    tls: tlsFiles(options),
     drainTimeoutMs: durationMs(options.drainTimeout),
     logFormat,
     logger: createLogger("supervisor", logFormat),
   };
+}
+
+/** @throws WeirError `invalid_usage` where only one of the two is named */
+function tlsFiles({ tlsCert, tlsKey }: UpOptions): SupervisorOptions["tls"] {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert !== undefined && tlsKey !== undefined) return { cert: resolve(tlsCert), key: resolve(tlsKey) };
+  throw new WeirError("invalid_usage", "TLS needs a certificate and its key.", {
+    remedy: "Give both --tls-cert and --tls-key, or WEIR_TLS_CERT and WEIR_TLS_KEY.",
+  });
 }
 
 /** Says where the instance is. With --json: `{url, socket, pid, dataDir}`. */

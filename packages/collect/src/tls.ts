@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import type { Server } from "node:https";
+import { createSecureContext } from "node:tls";
+import { WeirError } from "@weir/contract";
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** The certificate, and those between it and the root behind it. */
+  readonly cert: string;
+  /** Its private key, without a passphrase. */
+  readonly key: string;
+}
+
+export interface TlsPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** How often the files are looked at: certificates are renewed days before they end. */
+export const lookEveryMs = 5_000;
+
+/** @throws WeirError `tls_invalid` where they cannot be read or do not belong together */
+export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
+  const read = (path: string): Buffer => {
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw new WeirError("tls_invalid", `The file cannot be read: ${(cause as Error).message}.`, {
+        where: path,
+        cause,
+      });
+    }
+  };
+  const pair = { cert: read(cert), key: read(key) };
+  try {
+    createSecureContext(pair);
+  } catch (cause) {
+    throw new WeirError(
+      "tls_invalid",
+      `The certificate and the key cannot be used: ${(cause as Error).message}.`,
+      {
+        where: cert,
+        cause,
+      },
+    );
+  }
+  return pair;
+}
+
+/**
+ * Has a server use what the files hold from now on, whenever that changes. What cannot be used is reported once, and the pair before it
+ * stays: of two files that are being replaced one is first.
+ *
+ * @returns stops it
+ */
+export function followTlsFiles(
+  server: Server,
+  files: TlsFiles,
+  first: TlsPair,
+  onError: (error: unknown) => void,
+  everyMs = lookEveryMs,
+): () => void {
+  let current = first;
+  let told = "";
+  const look = (): void => {
+    try {
+      const pair = readTlsPair(files);
+      told = "";
+      if (pair.cert.equals(current.cert) && pair.key.equals(current.key)) return;
+      server.setSecureContext(pair);
+      current = pair;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : "";
+      if (message !== told) onError(error);
+      told = message;
+    }
+  };
+  const timer = setInterval(look, everyMs).unref();
+  return () => clearInterval(timer);
+}
