@@ -1,16 +1,19 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { compileProject } from "@weir/compile";
+import type { ProjectSpec } from "@weir/compile";
 import { Engine } from "@weir/engine";
 import type { EngineEvent } from "@weir/engine";
 import { directoryStore } from "@weir/log";
-import { benchProject, eventText, randomOf } from "./events.ts";
+import { benchProject, eventText, personalProject, randomOf, withPersonProject } from "./events.ts";
 
 export interface EngineBenchOptions {
   readonly events: number;
   /** Share of events that are sent twice. */
   readonly duplicates: number;
   readonly seed: number;
+  /** Three personal fields an event: `plain` as any others, `tagged` as tokens. Default: none. */
+  readonly person?: "plain" | "tagged";
 }
 
 export interface EngineBenchResult {
@@ -29,14 +32,24 @@ export interface EngineBenchResult {
 export async function benchEngine(below: string, options: EngineBenchOptions): Promise<EngineBenchResult> {
   const dir = mkdtempSync(join(below, "weir-bench-"));
   try {
-    return await runEngine(dir, await fillLog(dir, options));
+    const project =
+      options.person === undefined
+        ? benchProject
+        : options.person === "plain"
+          ? withPersonProject
+          : personalProject;
+    return await runEngine(dir, await fillLog(dir, options), project);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
 /** Consumes the log of a data directory. `bytes` is the JSON in it. */
-export async function runEngine(dir: string, bytes: number): Promise<EngineBenchResult> {
+export async function runEngine(
+  dir: string,
+  bytes: number,
+  project: ProjectSpec = benchProject,
+): Promise<EngineBenchResult> {
   const store = directoryStore(join(dir, "log"));
   const timings: Record<string, number> = {};
   let commits = 0;
@@ -49,7 +62,7 @@ export async function runEngine(dir: string, bytes: number): Promise<EngineBench
   };
   const engine = await Engine.open({
     dataDir: dir,
-    program: compileProject(benchProject),
+    program: compileProject(project),
     store,
     onEvent,
     settings: { lanes: Number(process.env["T"] ?? 2) },
@@ -77,7 +90,7 @@ export async function runEngine(dir: string, bytes: number): Promise<EngineBench
 /** Writes the log; gives the bytes of JSON in it. */
 export async function fillLog(
   dir: string,
-  { events, duplicates, seed }: EngineBenchOptions,
+  { events, duplicates, seed, person }: EngineBenchOptions,
 ): Promise<number> {
   const random = randomOf(seed);
   const store = directoryStore(join(dir, "log"));
@@ -90,11 +103,13 @@ export async function fillLog(
     const lengths: number[] = [];
     for (let i = 0; i < 1_000 && done < events; i++, done++) {
       const repeat = previous !== "" && random() < duplicates;
-      const json = repeat ? previous : eventText(random, startMs + done * 0.01 - random() * 5_000, 20_000);
+      const json = repeat
+        ? previous
+        : eventText(random, startMs + done * 0.01 - random() * 5_000, 20_000, person !== undefined);
       previous = json;
       bytes += json.length;
       const nulls = json.includes('"user_id":null') ? 1 : 0;
-      const line = `${Math.floor((startMs + done * 0.01) * 1000)}\tproduct_viewed\t16\t${nulls}\t\t${json}\n`;
+      const line = `${Math.floor((startMs + done * 0.01) * 1000)}\tproduct_viewed\t${person === undefined ? 16 : 19}\t${nulls}\t\t${json}\n`;
       lines.push(line);
       lengths.push(Buffer.byteLength(line));
     }

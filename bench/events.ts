@@ -1,35 +1,60 @@
 import { count, distinct, rollup, sessions, sum } from "@weir/compile";
 import type { ProjectSpec } from "@weir/compile";
-import { Type, contract, timestamp } from "@weir/contract";
+import type { Contract } from "@weir/contract";
+import { Type, contract, nullable, pii, subject, timestamp } from "@weir/contract";
 
-/** The contract and project that every benchmark runs: 16 fields, one session table, two rollups. */
-export const ProductViewed = contract("product_viewed", {
+const plainFields = {
+  event_id: Type.String({ minLength: 1, maxLength: 64 }),
+  anonymous_id: Type.String({ minLength: 1 }),
+  user_id: Type.Union([Type.String(), Type.Null()]),
+  occurred_at: timestamp(),
+  sku: Type.String({ pattern: "^SKU-\\d+$" }),
+  price: Type.Number({ minimum: 0, maximum: 1_000_000 }),
+  quantity: Type.Integer({ minimum: 1, maximum: 1000 }),
+  currency: Type.Union([Type.Literal("EUR"), Type.Literal("USD"), Type.Literal("GBP")]),
+  page_url: Type.String(),
+  referrer: Type.String(),
+  user_agent: Type.String(),
+  ip: Type.String(),
+  is_mobile: Type.Boolean(),
+  session_hint: Type.String({ minLength: 32, maxLength: 32 }),
+  notes: Type.String(),
+};
+
+const head = {
   version: "1.0.0",
   owner: "bench",
   id: "event_id",
   key: "anonymous_id",
   time: "occurred_at",
   lateness: "24h",
+} as const;
+
+/** The contract and project that every benchmark runs: 16 fields, one session table, two rollups. */
+export const ProductViewed = contract("product_viewed", { ...head, fields: Type.Object(plainFields) });
+
+/** The same with three more fields; `personalProject` tags them, and the user's id as the subject. */
+const WithPerson = contract("product_viewed", {
+  ...head,
   fields: Type.Object({
-    event_id: Type.String({ minLength: 1, maxLength: 64 }),
-    anonymous_id: Type.String({ minLength: 1 }),
-    user_id: Type.Union([Type.String(), Type.Null()]),
-    occurred_at: timestamp(),
-    sku: Type.String({ pattern: "^SKU-\\d+$" }),
-    price: Type.Number({ minimum: 0, maximum: 1_000_000 }),
-    quantity: Type.Integer({ minimum: 1, maximum: 1000 }),
-    currency: Type.Union([Type.Literal("EUR"), Type.Literal("USD"), Type.Literal("GBP")]),
-    page_url: Type.String(),
-    referrer: Type.String(),
-    user_agent: Type.String(),
-    ip: Type.String(),
-    is_mobile: Type.Boolean(),
-    session_hint: Type.String({ minLength: 32, maxLength: 32 }),
-    notes: Type.String(),
+    ...plainFields,
+    email: Type.String(),
+    phone: Type.String(),
+    name: Type.String(),
+  }),
+});
+const Personal = contract("product_viewed", {
+  ...head,
+  fields: Type.Object({
+    ...plainFields,
+    user_id: nullable(subject()),
+    email: pii.email(),
+    phone: pii.phone(),
+    name: pii.name(),
   }),
 });
 
-export const benchProject: ProjectSpec = {
+const projectOf = (ProductViewed: Contract): ProjectSpec => ({
   name: "bench",
   sources: { web: { contracts: [ProductViewed] } },
   tables: {
@@ -52,7 +77,11 @@ export const benchProject: ProjectSpec = {
       measures: { views: count(), skus: distinct("sku") },
     }),
   },
-};
+});
+
+export const benchProject = projectOf(ProductViewed);
+export const withPersonProject = projectOf(WithPerson);
+export const personalProject = projectOf(Personal);
 
 const agent =
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36";
@@ -84,8 +113,9 @@ const hex = (random: () => number, length: number): string => {
  *
  * @param timeMs event time
  * @param users how many different people there are
+ * @param person whether their e-mail address, phone number and name are in it
  */
-export function eventText(random: () => number, timeMs: number, users: number): string {
+export function eventText(random: () => number, timeMs: number, users: number, person = false): string {
   const user = Math.floor(random() * users);
   const h = hex(random, 32);
   return JSON.stringify({
@@ -105,5 +135,12 @@ export function eventText(random: () => number, timeMs: number, users: number): 
     is_mobile: random() < 0.5,
     session_hint: hex(random, 32),
     notes: hex(random, 400),
+    ...(person
+      ? {
+          email: `person.${user}@mail.example.com`,
+          phone: `+31 20 ${1_000_000 + user}`,
+          name: `Person Number ${user}`,
+        }
+      : {}),
   });
 }

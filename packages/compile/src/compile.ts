@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { WeirError } from "@weir/contract";
+import { WeirError, taggedFields } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import { namePattern } from "./check/columns.ts";
 import { kindOf } from "./check/kinds.ts";
@@ -8,7 +8,7 @@ import type { Dialect } from "./duckdb/dialect.ts";
 import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { inputsFirst } from "./order.ts";
-import type { Program, TableParts, TableProgram } from "./program.ts";
+import type { Program, ProgramPrivacy, TableParts, TableProgram } from "./program.ts";
 import { subjectPaths } from "./subjects.ts";
 import type { ProjectSpec } from "./table.ts";
 
@@ -58,7 +58,18 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     ),
     tables: compileTables(project, order, models, dialect),
     subjects: subjects.map((path) => dialect.subject(path)),
+    privacy: privacyOf(project, [...contracts.values()]),
   };
+}
+
+function privacyOf({ privacy = {} }: ProjectSpec, contracts: readonly Contract[]): ProgramPrivacy {
+  const isTagged = contracts.some(
+    ({ schema, rowTags = {} }) =>
+      taggedFields(schema).length > 0 ||
+      Object.values(rowTags).some((tags) => Object.values(tags).some((tag) => tag !== "none")),
+  );
+  const { detect = isTagged } = privacy;
+  return { on: isTagged || detect, detect };
 }
 
 function modelOf(models: ReadonlyMap<string, ContractModel>, contract: string): ContractModel {

@@ -72,6 +72,7 @@ const annotations = new Set([
   "deprecated",
   "readOnly",
   "writeOnly",
+  "pii",
 ]);
 
 const isObject = (value: unknown): value is JsonSchema =>

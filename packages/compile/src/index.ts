@@ -1,10 +1,14 @@
 export { compileProject } from "./compile.ts";
-export { explainProgram } from "./program.ts";
+export { explainProgram, personalFields } from "./program.ts";
 export type {
+  ContractPrivacy,
   ContractProgram,
   Invariant,
+  PersonalField,
   Program,
+  ProgramPrivacy,
   Statement,
+  StreamPrivacy,
   TableParts,
   TableProgram,
   TableView,
@@ -40,4 +44,6 @@ export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";
 export { duckdb } from "./duckdb/dialect.ts";
 export type { Dialect, TableScope } from "./duckdb/dialect.ts";
+export { isFreeText, keptText, taggedTable, unprovenTexts } from "./duckdb/privacy.ts";
+export type { ContractModel } from "./model.ts";
 export { ident, text } from "./sql.ts";

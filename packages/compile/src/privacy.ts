@@ -7,6 +7,11 @@ import type { IdFields } from "./identity-builder.ts";
  */
 export interface PrivacySpec {
   /**
+   * Whether e-mail addresses and card numbers are masked in free text: strings of which nothing else is declared, members that are not
+   * declared, and log lines. Default: as soon as a field of the project is tagged.
+   */
+  readonly detect?: boolean;
+  /**
    * Contracts, or streams of captured sources (`<source>.<stream>`), and their fields that name the person of a record: paths,
    * or paths by kind, as `identity` takes them. A kind is a namespace; an erasure by `email` looks at every field of that kind.
    */

@@ -1,4 +1,4 @@
-import type { Contract } from "@weir/contract";
+import type { Contract, PiiTag } from "@weir/contract";
 import type { ContractModel } from "./model.ts";
 import type { SubjectField } from "./privacy.ts";
 import type { TableSpec } from "./table.ts";
@@ -27,6 +27,31 @@ export interface ContractProgram {
   readonly emptyClean: string;
   /** The columns `h0` to `h3` of `ids`, of rows of the clean zone in `removed_<contract>`. */
   readonly removedIds: string;
+  readonly privacy: ContractPrivacy;
+}
+
+/**
+ * How personal values of a contract's records become tokens. Statements run once all rows of a batch are judged; see
+ * `duckdb/privacy.ts` for the relations that they read and leave.
+ */
+export interface ContractPrivacy {
+  /** None where no field is tagged; then `replace` is not there. */
+  readonly wanted: readonly Statement[];
+  readonly replace?: Statement;
+  /** Tagged columns of a captured source, by stream. */
+  readonly streams: readonly StreamPrivacy[];
+  /** Of a row `r`, the texts that nothing is declared of, as one text; undefined where there are none. */
+  readonly freeText: string | undefined;
+  /** Takes rows anew from `refreshed`. */
+  readonly refresh: Statement;
+}
+
+/** The tagged columns of a stream, and a query of its rows with the tokens that stand for them. */
+export interface StreamPrivacy {
+  readonly stream: string;
+  readonly columns: readonly { readonly name: string; readonly tag: PiiTag }[];
+  /** `_key`, `id`, `key`, `row`, the line's `text`, values and tokens as JSON lists in the order of `columns`, and the subject's id and wrapped key. */
+  readonly rows: string;
 }
 
 /**
@@ -153,7 +178,33 @@ export interface Program {
   readonly tables: readonly TableProgram[];
   /** The fields that name the person of a record. */
   readonly subjects: readonly SubjectField[];
+  readonly privacy: ProgramPrivacy;
 }
+
+/** What is done about personal values. */
+export interface ProgramPrivacy {
+  /** There is a vault, and records that fail are sealed. */
+  readonly on: boolean;
+  /** E-mail addresses and card numbers in free text are masked. */
+  readonly detect: boolean;
+}
+
+/** A field, or a column of a captured source, whose values are not kept. */
+export interface PersonalField {
+  readonly contract: string;
+  /** `shipping.name`; of a captured source with its stream: `public.customers.email`. */
+  readonly column: string;
+  readonly tag: PiiTag;
+}
+
+/** Every field with a tag. */
+export const personalFields = (program: Program): PersonalField[] =>
+  program.contracts.flatMap(({ contract, model, privacy }) => [
+    ...model.tagged.map(({ path, tag }) => ({ contract: contract.name, column: path.join("."), tag })),
+    ...privacy.streams.flatMap(({ stream, columns }) =>
+      columns.map(({ name, tag }) => ({ contract: contract.name, column: `${stream}.${name}`, tag })),
+    ),
+  ]);
 
 /** The program as text: every statement in the order in which a batch runs it. */
 export function explainProgram(program: Program): string {
@@ -163,9 +214,15 @@ export function explainProgram(program: Program): string {
     out.push(`-- ${statement.name}: ${statement.purpose}\n${needs}${statement.sql};\n`);
   };
   out.push(`-- Program of ${program.project} in ${program.dialect}, one batch\n`);
+  for (const { contract, column, tag } of personalFields(program)) {
+    const becomes = tag === "pan" || tag === "cvv" ? "masked" : tag === "subject" ? "a pseudonym" : "a token";
+    out.push(`-- ${contract}.${column}: ${tag}, ${becomes}\n`);
+  }
   for (const contract of program.contracts) {
     add(contract.rows);
     add(contract.fixes);
+    const { wanted, replace } = contract.privacy;
+    for (const statement of [...wanted, replace]) if (statement !== undefined) add(statement);
     add(contract.ids);
     add(contract.fresh);
     add({ name: `clean ${contract.contract.name}`, purpose: "Rows for the clean zone", sql: contract.clean });

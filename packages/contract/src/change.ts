@@ -3,6 +3,7 @@ import type { Contract } from "./contract.ts";
 import { timestamp } from "./fields.ts";
 import { Type } from "./fields.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { RowTags } from "./privacy.ts";
 
 /** What happened to a row, or to all rows, of a stream. */
 export const changeOps = ["snapshot", "insert", "update", "delete", "truncate", "schema"] as const;
@@ -32,8 +33,12 @@ export interface Change {
   readonly unknown?: readonly string[];
 }
 
-/** The contract of a captured source's changes. It has the source's name, so the clean zone shows them under it. */
-export function changeContract(source: string): Contract {
+/**
+ * The contract of a captured source's changes. It has the source's name, so the clean zone shows them under it.
+ *
+ * @param rowTags which columns of which streams are personal
+ */
+export function changeContract(source: string, rowTags: RowTags = {}): Contract {
   const fields: object = Type.Object({
     id: Type.String({ minLength: 1 }),
     at: timestamp(),
@@ -44,7 +49,8 @@ export function changeContract(source: string): Contract {
     row: Type.Unknown(),
     unknown: Type.Optional(Type.Array(Type.String())),
   });
-  return contract(source, { version: "1.0.0", owner: source, id: "id", time: "at", fields });
+  const made = contract(source, { version: "1.0.0", owner: source, id: "id", time: "at", fields });
+  return Object.freeze({ ...made, rowTags });
 }
 
 /** The members of a change in the order in which they are written, so that equal changes are equal texts. */

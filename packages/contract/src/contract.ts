@@ -8,6 +8,8 @@ import { checkFields } from "./field-rules.ts";
 import { readSchema } from "./json-schema.ts";
 import { compileJudge, metaSchemaErrors } from "./judge.ts";
 import { parsePointer } from "./pointer.ts";
+import { checkTags } from "./privacy.ts";
+import type { RowTags } from "./privacy.ts";
 import { Problems } from "./problems.ts";
 import { endlessRef } from "./refs.ts";
 import type { JSONSchema } from "./schema.ts";
@@ -36,6 +38,8 @@ export interface Contract<T = unknown> {
   readonly aliases: readonly string[];
   /** The effective schema (see effectiveSchema): what judges records and what `/contracts` serves. */
   readonly schema: JSONSchema;
+  /** Of the changes of a captured source, and of them only: which columns of which streams are personal. */
+  readonly rowTags?: RowTags;
   /** Never present; carries the type. */
   readonly [recordType]?: T;
 }
@@ -190,6 +194,7 @@ function readFields(spec: ContractSpec<unknown>, problems: Problems): JSONSchema
   }
   const schema = effectiveSchema(written);
   checkFields(schema, { id: spec.id, key: spec.key, time: spec.time }, problems);
+  checkTags(schema, { id: spec.id, time: spec.time }, problems);
   try {
     compileJudge(schema, false);
   } catch (error) {

@@ -21,6 +21,8 @@ export type { Json, JsonArray, JsonObject } from "./json.ts";
 export { jsonSchemaOf } from "./json-schema.ts";
 export { logContract, logResourceColumns } from "./log-record.ts";
 export type { LogContractOptions, LogRecord } from "./log-record.ts";
+export { isPiiTag, notPii, pci, pii, piiTags, rowTagsProblem, subject, taggedFields } from "./privacy.ts";
+export type { PiiTag, RowTags, TaggedField } from "./privacy.ts";
 export { escapePointer, jsonPointer, parsePointer } from "./pointer.ts";
 export { childSchemas, schemaFormats, schemaKeywords, schemaTypes } from "./schema.ts";
 export type { ChildSchema, JSONSchema, KeywordKind, SchemaFormat, SchemaType, Subschema } from "./schema.ts";

@@ -1,6 +1,7 @@
 /** The part of JSON Schema draft 2020-12 that contracts are written in, as tables: types, keywords, formats. */
 import type { DecimalRule } from "./decimal.ts";
 import type { Json } from "./json.ts";
+import type { PiiTag } from "./privacy.ts";
 
 export type SchemaType = "string" | "number" | "integer" | "boolean" | "object" | "array" | "null";
 
@@ -17,7 +18,7 @@ export const schemaTypes: readonly string[] = [
 /** A schema in a place where JSON Schema also allows `true` and `false`. */
 export type Subschema = JSONSchema | boolean;
 
-/** A draft 2020-12 schema, every keyword that a contract may use, and Weir's own `decimal`. */
+/** A draft 2020-12 schema, every keyword that a contract may use, and Weir's own `decimal` and `pii`. */
 export interface JSONSchema {
   readonly $schema?: string;
   readonly $id?: string;
@@ -81,6 +82,8 @@ export interface JSONSchema {
   readonly contentEncoding?: string;
   readonly contentMediaType?: string;
   readonly contentSchema?: Subschema;
+  /** Weir's own: whether the value is personal, and what it is (see privacy.ts). */
+  readonly pii?: PiiTag;
 }
 
 /** What a keyword holds: one subschema, a list or a map of them, a value that judges, or a note that judges nothing. */
@@ -144,6 +147,7 @@ export const schemaKeywords: Readonly<Record<keyof JSONSchema, KeywordKind>> = {
   contentEncoding: "annotation",
   contentMediaType: "annotation",
   contentSchema: "annotation",
+  pii: "annotation",
 };
 
 /** What to write instead of keywords of other drafts and of OpenAPI. */

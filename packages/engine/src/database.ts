@@ -143,6 +143,17 @@ export class Database {
     sql.close();
   }
 
+  /**
+   * What does not fit into memory is encrypted on disk from now on: batches in work hold records as they were received. DuckDB asks
+   * for its `unsafe` cryptography, which takes nonces from a random generator that is none for cryptography: what it reads
+   * there again it has written a moment before, and nobody keeps.
+   */
+  async encryptTemporary(): Promise<void> {
+    const sql = await this.connect();
+    await sql.run("SET GLOBAL force_mbedtls_unsafe = true; SET GLOBAL temp_file_encryption = true");
+    sql.close();
+  }
+
   async connect(): Promise<Sql> {
     const sql = new Sql(await this.#instance.connect(), (closed) => this.#open.delete(closed));
     this.#open.add(sql);

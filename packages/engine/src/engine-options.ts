@@ -10,6 +10,8 @@ import type { Retention } from "./keep.ts";
 import type { LakeUpkeep } from "./lake-upkeep.ts";
 import type { Lake } from "./lake.ts";
 import type { Planner } from "./planner.ts";
+import type { MasterKey } from "./privacy/master-key.ts";
+import type { Vault } from "./privacy/vault.ts";
 import type { RemovedHistory } from "./removed-history.ts";
 import type { AccessViews, RoleMasks } from "./access-views.ts";
 import type { LogRetention } from "./retention.ts";
@@ -30,6 +32,8 @@ export interface EngineOptions {
   /** Columns that roles do not see. */
   readonly access?: RoleMasks;
   readonly privacy?: PrivacySpec;
+  /** Where the master key of the vault is; default: a file beside the vault. */
+  readonly masterKey?: MasterKey;
   readonly onEvent?: (event: EngineEvent) => void;
 }
 
@@ -76,6 +80,7 @@ export interface EngineParts {
   readonly changesKeptMs: number;
   readonly salts: Salts;
   readonly task: TaskParts;
+  readonly vault: Vault | undefined;
   readonly suppression: Suppression;
   readonly erasures: Omit<ConstructorParameters<typeof Erasures>[0], "host">;
 }

@@ -25,6 +25,8 @@ import { IdStore } from "./ids/id-store.ts";
 import { LakeUpkeep } from "./lake-upkeep.ts";
 import { Lake } from "./lake.ts";
 import { Planner } from "./planner.ts";
+import { openVault } from "./privacy/open-vault.ts";
+import type { Vault } from "./privacy/vault.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Queries } from "./query.ts";
 import type { QueryOptions, QueryResult, QuerySink } from "./query.ts";
@@ -39,8 +41,8 @@ import type { LookupResult } from "./serve/serving.ts";
 import type { ResolvedSettings } from "./settings.ts";
 import { Snapshots } from "./snapshots.ts";
 import { stageBatch } from "./stage.ts";
-import type { StagedBatch } from "./stage.ts";
-import { Throughput, readStatus } from "./status.ts";
+import type { StageContext, StagedBatch } from "./stage.ts";
+import { Throughput, lagOf, readStatus } from "./status.ts";
 import type { EngineStatus } from "./status.ts";
 import { prepareTables } from "./tables.ts";
 import { AskedCommits } from "./tasks/asked-commits.ts";
@@ -59,8 +61,7 @@ const forgetEveryMs = 3_600_000;
  * Runs a program over the log: plans batches, stages and commits them, and answers questions about what is committed.
  *
  * Several batches are in work at a time: one commits while the next ones are staged (see stage.ts and commit.ts), each
- * on one thread. One process
- * has the state file open; it holds every table, so every reader asks the engine.
+ * on one thread. One process has the state file open; it holds every table, so every reader asks the engine.
  */
 export class Engine {
   readonly #options: EngineOptions;
@@ -96,6 +97,8 @@ export class Engine {
   /** Commits that tasks ask for. */
   readonly #asked = new AskedCommits();
   readonly erasures: Erasures;
+  /** Where the values behind tokens are; undefined where there never was a personal field. */
+  readonly vault: Vault | undefined;
   /** The number of the last commit, and how to wait for the next. */
   readonly commits: Commits;
   #loop: Promise<void> | undefined;
@@ -131,6 +134,7 @@ export class Engine {
     this.#suppression = parts.suppression;
     this.#taskParts = parts.task;
     this.commits = parts.commits;
+    this.vault = parts.vault;
     this.quarantine = new Quarantine(this.#queries);
     this.tasks = new Tasks(this.#taskHost(), parts.task.sql, parts.task.chunkRows, () => this.start());
     this.#failed = new Promise((resolve) => {
@@ -180,8 +184,9 @@ export class Engine {
       const eraseSql = await database.connect();
       const suppression = new Suppression();
       await suppression.read(commitSql);
+      const vault = await openVault(database, options);
       await checkColumns(commitSql, options.program.contracts);
-      for (const sql of [commitSql, eraseSql, ...lanes]) await prepareStaging(sql, salts);
+      for (const sql of [commitSql, eraseSql, ...lanes]) await prepareStaging(sql, salts, vault);
       // In both catalogs: batches run in one, what users query in the other.
       for (const schema of ["db.main", "memory.main"]) {
         await commitSql.run(`SET search_path = '${schema}'`);
@@ -251,6 +256,7 @@ export class Engine {
           replaced,
           history,
         },
+        vault,
       });
     } catch (error) {
       database.abandon();
@@ -288,12 +294,12 @@ export class Engine {
     await this.#ids.close();
     await this.#lakeUpkeep.close();
     this.#snapshots.close();
+    await this.vault?.close();
     await this.#database.close();
   }
 
   async #run(): Promise<void> {
-    const { program, store } = this.#options;
-    const context = { program, store, lake: this.#lake, suppression: this.#suppression };
+    const context = { ...this.#judging, store: this.#options.store };
     while (!this.#stopping) {
       if (this.#broken !== undefined) throw this.#broken;
       if (this.#asked.any && !this.#planner.hasUnfinished) await this.#commitAsked();
@@ -336,14 +342,18 @@ export class Engine {
     }, this.#failed);
   }
 
+  /** What batches and tasks judge records with. */
+  get #judging(): Omit<StageContext, "store"> {
+    const { program } = this.#options;
+    return { program, lake: this.#lake, suppression: this.#suppression, vault: this.vault };
+  }
+
   #taskHost(): TaskHost {
     return {
-      program: this.#options.program,
-      lake: this.#lake,
-      suppression: this.#suppression,
+      ...this.#judging,
       connect: async () => {
         const sql = await this.#database.connect();
-        await prepareStaging(sql, this.#salts);
+        await prepareStaging(sql, this.#salts, this.vault);
         return sql;
       },
       exclusive: this.#exclusive,
@@ -358,13 +368,8 @@ export class Engine {
   }
 
   async #commit(staged: StagedBatch): Promise<Committed> {
-    const context = {
-      program: this.#options.program,
-      lake: this.#lake,
-      index: this.#ids.index,
-      history: this.#history,
-      aside: this.#aside,
-    };
+    const { index } = this.#ids;
+    const context = { ...this.#judging, index, history: this.#history, aside: this.#aside };
     const committed = await commitBatch(this.#commitSql, context, staged);
     this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());
@@ -439,25 +444,17 @@ export class Engine {
   }
 
   async status(): Promise<EngineStatus> {
-    const sql = await this.#database.connect();
-    try {
-      const stored = await readStatus(sql, this.#options.program);
-      const { segments, records, bytes, oldestReceivedUs } = this.#planner.waiting;
-      const oldestMs = oldestReceivedUs === undefined ? 0 : Math.max(0, Date.now() - oldestReceivedUs / 1000);
-      const { known, recent, runs, memoryBytes } = this.#ids.index.stats();
-      return {
-        project: this.#options.program.project,
-        ...stored,
-        lag: { segments, records, bytes, oldestMs },
-        ids: { known, recent, runs, memoryBytes },
-        recordsPerSecond: this.#throughput.perSecond(Date.now()),
-        timings: this.#throughput.timings,
-        lookups: this.#serving.status,
-        tasks: (await this.tasks.list()).filter(({ endedAt }) => endedAt === null),
-      };
-    } finally {
-      sql.close();
-    }
+    const { known, recent, runs, memoryBytes } = this.#ids.index.stats();
+    return {
+      project: this.#options.program.project,
+      ...(await readStatus(this.#database, this.#options.program)),
+      lag: lagOf(this.#planner.waiting),
+      ids: { known, recent, runs, memoryBytes },
+      recordsPerSecond: this.#throughput.perSecond(Date.now()),
+      timings: this.#throughput.timings,
+      lookups: this.#serving.status,
+      tasks: (await this.tasks.list()).filter(({ endedAt }) => endedAt === null),
+    };
   }
 
   /** Runs one read-only statement on the state of one commit. See {@link Queries.run} for errors. */

@@ -73,6 +73,8 @@ export const vaultFailpoints = [
   "engine.vault.tokens_made",
   "engine.vault.before_commit",
   "engine.vault.committed",
+  "engine.privacy.rows",
+  "engine.privacy.lines",
   "engine.vault.deleted",
   "engine.vault.rewritten",
   "engine.vault.replaced",

@@ -3,6 +3,7 @@ import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import { changesSchema } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
+import type { Vault } from "./privacy/vault.ts";
 import { barriersSchema } from "./shadow/barriers.ts";
 import { tasksSchema } from "./tasks/ledger.ts";
 import { eraseSchema, subjectSalt } from "./erase/schema.ts";
@@ -67,9 +68,15 @@ export interface Salts {
 }
 
 /** Lets a connection stage batches. */
-export const prepareStaging = (sql: Sql, { ids, subjects }: Salts): Promise<void> =>
-  sql.run(`SET VARIABLE weir_salt = '${ids}'; SET VARIABLE weir_subject_salt = '${subjects}';
+export async function prepareStaging(
+  sql: Sql,
+  { ids, subjects }: Salts,
+  vault: Vault | undefined,
+): Promise<void> {
+  await sql.run(`SET VARIABLE weir_salt = '${ids}'; SET VARIABLE weir_subject_salt = '${subjects}';
     SET search_path = 'memory.main'`);
+  await vault?.prepare(sql);
+}
 
 /** Creates what is missing and gives the file's salts. @throws WeirError `state_version` */
 export async function prepareSchema(sql: Sql): Promise<Salts> {

@@ -9,6 +9,9 @@ import type { Suppression } from "./erase/suppression.ts";
 import type { Lake, LakeFile } from "./lake.ts";
 import { normalizeRecord } from "./normalize.ts";
 import type { BatchPlan } from "./planner.ts";
+import type { Staging } from "./privacy/assign.ts";
+import { takeOutPii } from "./privacy/tokenize.ts";
+import type { Vault } from "./privacy/vault.ts";
 
 /**
  * The first half of a batch: everything that depends on the records alone. Lines are read, routed to contracts, taken
@@ -73,12 +76,8 @@ export interface StageContext {
   readonly store: LogStore;
   readonly lake: Lake;
   readonly suppression: Suppression;
-}
-
-/** The connection that stages a batch, with the batch's schema first in its search path. */
-export interface Staging {
-  readonly sql: Sql;
-  readonly schema: string;
+  /** Undefined where no field of the project is personal. */
+  readonly vault: Vault | undefined;
 }
 
 export async function stageBatch(sql: Sql, context: StageContext, plan: BatchPlan): Promise<StagedBatch> {
@@ -145,10 +144,11 @@ export async function openStaging({ sql, schema }: Staging): Promise<void> {
  */
 export async function judgeLines(
   staging: Staging,
-  { program, suppression }: Pick<StageContext, "program" | "suppression">,
+  context: Pick<StageContext, "program" | "suppression" | "vault">,
   timed: <T>(name: string, work: Promise<T>) => Promise<T> = (_, work) => work,
 ): Promise<ContractProgram[]> {
   const { sql } = staging;
+  const { program, suppression } = context;
   const contracts = await timed("routes", routeLines(staging, program));
   for (const contract of contracts) {
     await timed("rows", sql.run(contract.rows.sql));
@@ -156,6 +156,7 @@ export async function judgeLines(
   }
   await sql.run(`${rejectsTable}; ${noSuppressed}`);
   if (suppression.active) await timed("suppress", suppress(sql, program, contracts, unknownContract));
+  await timed("privacy", takeOutPii(staging, context, contracts));
   for (const contract of contracts) await timed("ids", sql.run(contract.ids.sql));
   await sql.run(quarantinedView);
   return contracts;
@@ -269,7 +270,7 @@ async function judgeUndecided(
       appender.appendVarchar(contract.name);
       if (violations.length > 0) appender.appendVarchar(JSON.stringify(violations));
       else {
-        const { text: normal, extra } = normalizeRecord(model.fields, line);
+        const { text: normal, extra } = normalizeRecord(model.judged, line);
         appender.appendVarchar(normal);
         if (extra === null) appender.appendNull();
         else appender.appendVarchar(extra);
@@ -296,8 +297,8 @@ async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Prom
     );
     // All of them may be of erased persons.
     if (span.low === null || span.high === null) continue;
-    const query = `SELECT writer, number, line, make_timestamp(received) AS received_at, contract, keys, nulls, error, text
-      FROM lines JOIN segments USING (seg) WHERE source = ${text(source)}`;
+    const query = `SELECT writer, number, line, make_timestamp(received) AS received_at, contract, keys, nulls, error, text, content
+      FROM kept_lines JOIN segments USING (seg) WHERE seg IN (${segmentsOf(plan, source).join(", ")})`;
     files.push(
       await lake.write(sql, query, {
         zone: "raw",
@@ -310,6 +311,10 @@ async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Prom
   }
   return files;
 }
+
+/** By their numbers within the batch, so that only their lines are read. */
+const segmentsOf = (plan: BatchPlan, source: string): number[] =>
+  plan.segments.flatMap((segment, seg) => (segment.source === source ? [seg] : []));
 
 /** Unreadable lines, lines that no contract takes, and records that their contract rejects, each with its reason. */
 const quarantinedView = `    CREATE VIEW quarantined AS

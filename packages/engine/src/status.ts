@@ -2,7 +2,8 @@ import type { Program } from "@weir/compile";
 import { ident } from "@weir/compile";
 import type { Committed } from "./commit.ts";
 import { storedAside } from "./aside.ts";
-import type { Sql } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
+import type { Planner } from "./planner.ts";
 import type { MirrorStatus } from "./serve/mirror.ts";
 import type { TaskInfo } from "./tasks/ledger.ts";
 
@@ -65,12 +66,32 @@ export interface EngineStatus {
 }
 
 /** The part of the status that the state file holds. */
-export async function readStatus(
-  sql: Sql,
-  program: Program,
-): Promise<
-  Pick<EngineStatus, "commit" | "committedAt" | "counts" | "tables" | "lake" | "erasures" | "removed">
-> {
+export async function readStatus(database: Database, program: Program): Promise<StoredStatus> {
+  const sql = await database.connect();
+  try {
+    return await storedStatus(sql, program);
+  } finally {
+    sql.close();
+  }
+}
+
+type StoredStatus = Pick<
+  EngineStatus,
+  "commit" | "committedAt" | "counts" | "tables" | "lake" | "erasures" | "removed"
+>;
+
+/** What is sealed and in no plan, as a status says it. */
+export function lagOf({
+  segments,
+  records,
+  bytes,
+  oldestReceivedUs,
+}: Planner["waiting"]): EngineStatus["lag"] {
+  const oldestMs = oldestReceivedUs === undefined ? 0 : Math.max(0, Date.now() - oldestReceivedUs / 1000);
+  return { segments, records, bytes, oldestMs };
+}
+
+async function storedStatus(sql: Sql, program: Program): Promise<StoredStatus> {
   const { commit, at } = await sql.row<{ commit: number; at: string | null }>(
     `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit", strftime(max(committed_at), '%Y-%m-%dT%H:%M:%S.%gZ') AS at
      FROM db.weir.commits`,

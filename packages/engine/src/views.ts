@@ -22,6 +22,8 @@ const rawColumns: readonly [string, string][] = [
   ["nulls", "INTEGER"],
   ["error", "VARCHAR"],
   ["text", "VARCHAR"],
+  // Of the text as it was received, where it is kept otherwise.
+  ["content", "UBIGINT"],
 ];
 
 /** `received_commit` took it in; `attempts` is how often it was judged, the last time by `task`. Files that older versions wrote lack these. */
@@ -98,7 +100,7 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
     );
   }
   await fileView(
-    { name: "raw", zone: "raw", entries: undefined, emptyPath: "raw/_columns-1.parquet" },
+    { name: "raw", zone: "raw", entries: undefined, emptyPath: "raw/_columns-2.parquet" },
     emptyQuery(rawColumns),
     `SELECT split_part(split_part(filename, '/raw/', -1), '/', 1) AS source, * EXCLUDE (filename) FROM ${read("raw")}, filename = true)`,
   );

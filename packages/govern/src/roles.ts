@@ -12,6 +12,8 @@ export type Permission =
   | "operate"
   /** Erasures: what they would reach, asking for them, and their certificates. */
   | "erase"
+  /** Personal values, of tokens and of sealed records. */
+  | "reveal"
   /** The audit log. */
   | "audit"
   /** Tokens. */
@@ -22,8 +24,8 @@ export const roles = {
   viewer: ["status", "read"],
   analyst: ["status", "read", "query"],
   operator: ["status", "read", "query", "quarantine", "operate"],
-  privacy: ["status", "read", "quarantine", "erase", "audit"],
-  admin: ["status", "read", "query", "quarantine", "operate", "erase", "audit", "tokens"],
+  privacy: ["status", "read", "quarantine", "erase", "reveal", "audit"],
+  admin: ["status", "read", "query", "quarantine", "operate", "erase", "reveal", "audit", "tokens"],
 } as const satisfies Record<string, readonly Permission[]>;
 
 export type Role = keyof typeof roles;

@@ -9,12 +9,25 @@ export {
   decimal,
   jsonSchemaOf,
   logContract,
+  notPii,
   nullable,
+  pci,
+  pii,
+  subject,
   timestamp,
   uuid,
   validator,
 } from "@weir/contract";
-export type { Contract, ContractSpec, Duration, Infer, JSONSchema, Violation } from "@weir/contract";
+export type {
+  Contract,
+  ContractSpec,
+  Duration,
+  Infer,
+  JSONSchema,
+  PiiTag,
+  RowTags,
+  Violation,
+} from "@weir/contract";
 export { files, postgres, salesforce, stripe } from "@weir/capture";
 export type {
   FilesOptions,
@@ -46,7 +59,7 @@ export {
   sessions,
   sum,
 } from "@weir/compile";
-export type { EngineSettings, KeepFor, Retention } from "@weir/engine";
+export type { EngineSettings, KeepFor, KeyWrapper, MasterKey, Retention } from "@weir/engine";
 export type {
   DeriveSpec,
   EnrichSpec,
@@ -62,5 +75,5 @@ export type {
   TableSpec,
 } from "@weir/compile";
 export { defineProject, env } from "./project.ts";
-export type { Project, ProjectOptions } from "./project.ts";
+export type { PrivacyOptions, Project, ProjectOptions } from "./project.ts";
 export type { AccessOptions } from "./role-masks.ts";

@@ -1,6 +1,6 @@
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Engine } from "@weir/engine";
-import type { EngineEvent } from "@weir/engine";
+import type { EngineEvent, MasterKey } from "@weir/engine";
 import { Governance } from "@weir/govern";
 import { directoryStore } from "@weir/log";
 import type { LogStore } from "@weir/log";
@@ -8,6 +8,7 @@ import { loadCompiled } from "./compiled.ts";
 import type { ApiLimitsByRole } from "./processes/api-limits.ts";
 import { roleMasks } from "./role-masks.ts";
 import { recordDeployed } from "./deployed.ts";
+import type { Project } from "./project.ts";
 
 /**
  * Loads the project, and opens its engine, tokens and audit log on a data directory; nothing is consumed yet.
@@ -36,6 +37,7 @@ export async function openEngine(
     access: roleMasks(project.access),
     ...(privacy === undefined ? {} : { privacy }),
     onEvent,
+    ...masterKeyOf(project, projectFile),
   });
   try {
     recordDeployed(
@@ -49,4 +51,13 @@ export async function openEngine(
     await engine.stop();
     throw error;
   }
+}
+
+/** A file's path is relative to the project file. */
+function masterKeyOf({ privacy }: Project, projectFile: string): { masterKey?: MasterKey } {
+  const masterKey = privacy?.masterKey;
+  if (masterKey === undefined) return {};
+  return "file" in masterKey
+    ? { masterKey: { file: resolve(dirname(projectFile), masterKey.file) } }
+    : { masterKey };
 }

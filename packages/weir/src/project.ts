@@ -1,7 +1,7 @@
 import { WeirError } from "@weir/contract";
 import type { Contract } from "@weir/contract";
-import type { ProjectSpec, SourceContracts } from "@weir/compile";
-import type { EngineSettings, Retention } from "@weir/engine";
+import type { PrivacySpec, ProjectSpec, SourceContracts } from "@weir/compile";
+import type { EngineSettings, MasterKey, Retention } from "@weir/engine";
 import type { AccessOptions } from "./role-masks.ts";
 
 /**
@@ -15,6 +15,15 @@ export interface NamedSource {
   contractsFor(source: string): readonly Contract[];
 }
 
+/** What is done about personal values; see docs/guide/privacy.md. */
+export interface PrivacyOptions extends PrivacySpec {
+  /**
+   * Where the master key of the vault is: `{ file }`, relative to the project file; `{ env }`, the name of a variable; or what wraps keys itself.
+   * Default: a file beside the vault, made at the first start.
+   */
+  readonly masterKey?: MasterKey;
+}
+
 /** What `defineProject` takes. */
 export interface ProjectOptions extends Omit<ProjectSpec, "sources" | "tables"> {
   readonly sources: Readonly<Record<string, SourceContracts | NamedSource>>;
@@ -26,6 +35,7 @@ export interface ProjectOptions extends Omit<ProjectSpec, "sources" | "tables"> 
   readonly retention?: Retention;
   /** Who sees which columns. */
   readonly access?: AccessOptions;
+  readonly privacy?: PrivacyOptions;
 }
 
 /** What a project file exports; made by `defineProject` only. */
@@ -33,6 +43,7 @@ export interface Project extends ProjectSpec {
   readonly engine?: EngineSettings;
   readonly retention?: Retention;
   readonly access?: AccessOptions;
+  readonly privacy?: PrivacyOptions;
   readonly [projectBrand]: 1;
 }
 

@@ -1,5 +1,5 @@
-import { WeirError, changeContract, durationMs } from "@weir/contract";
-import type { Contract, Duration } from "@weir/contract";
+import { WeirError, changeContract, durationMs, rowTagsProblem } from "@weir/contract";
+import type { Contract, Duration, RowTags } from "@weir/contract";
 import { TablePatterns } from "./patterns.ts";
 
 export interface PostgresOptions {
@@ -27,6 +27,8 @@ export interface PostgresOptions {
    * `stop` says what was lost and waits for somebody to decide; `snapshot` reads all tables again. Default `stop`.
    */
   readonly onGap?: "stop" | "snapshot";
+  /** Personal columns, by stream: `{ "public.customers": { id: "subject", email: "email" } }`. See docs/guide/privacy.md. */
+  readonly pii?: RowTags;
 }
 
 /** A PostgreSQL database whose tables are captured, declared. Plain data; the url may hold a password. */
@@ -74,6 +76,9 @@ export function postgres(options: PostgresOptions): PostgresSource {
   if (onGap !== "stop" && onGap !== "snapshot") throw invalid('onGap must be "stop" or "snapshot"');
   const heartbeatMs = durationMs(heartbeat);
   if (heartbeatMs < 100) throw invalid("heartbeat must be at least 100 ms");
+  const { pii = {} } = options;
+  const problem = rowTagsProblem(pii);
+  if (problem !== undefined) throw invalid(problem);
   return {
     kind: "postgres",
     url,
@@ -83,7 +88,7 @@ export function postgres(options: PostgresOptions): PostgresSource {
     snapshot: { rows, connections },
     heartbeatMs,
     onGap,
-    contractsFor: (source) => [changeContract(source)],
+    contractsFor: (source) => [changeContract(source, pii)],
   };
 }
 

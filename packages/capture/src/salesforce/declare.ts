@@ -1,4 +1,5 @@
-import { type Contract, type Duration, WeirError, changeContract, durationMs } from "@weir/contract";
+import { WeirError, changeContract, durationMs, rowTagsProblem } from "@weir/contract";
+import type { Contract, Duration, RowTags } from "@weir/contract";
 
 /** How the source logs in: a connected app, and what vouches for its user. */
 export type SalesforceAuth =
@@ -33,6 +34,8 @@ export interface SalesforceOptions {
   readonly compareIds?: Duration | false;
   /** The largest part of an object's rows that a comparison may find gone and delete; default 0.2. Above, it only warns. */
   readonly compareMaxMissing?: number;
+  /** Personal columns, by stream: `{ Contact: { Id: "subject", Email: "email" } }`. See docs/guide/privacy.md. */
+  readonly pii?: RowTags;
 }
 
 /** Salesforce objects, declared. Plain data, with secrets. */
@@ -79,6 +82,9 @@ export function salesforce(options: SalesforceOptions): SalesforceSource {
     throw invalid("compareMaxMissing must be from 0 to 1.");
   if (!(Number.isInteger(bulkRows) && bulkRows >= 0)) throw invalid("bulkRows must be a whole number.");
   checkAuth(options.auth);
+  const { pii = {} } = options;
+  const problem = rowTagsProblem(pii);
+  if (problem !== undefined) throw invalid(`${problem}.`);
   const everyMs = durationMs(options.every ?? "5m");
   if (everyMs === 0) throw invalid("every must be longer than 0.");
   return {
@@ -95,7 +101,7 @@ export function salesforce(options: SalesforceOptions): SalesforceSource {
     bulkRows,
     compareMs: compareIds === false ? undefined : durationMs(compareIds),
     compareMaxMissing,
-    contractsFor: (source) => [changeContract(source)],
+    contractsFor: (source) => [changeContract(source, pii)],
   };
 }
 

@@ -1,4 +1,5 @@
-import { type Contract, type Duration, WeirError, changeContract, durationMs } from "@weir/contract";
+import { WeirError, changeContract, durationMs, rowTagsProblem } from "@weir/contract";
+import type { Contract, Duration, RowTags } from "@weir/contract";
 import { defaultObjects, isListable } from "./objects.ts";
 
 export interface StripeOptions {
@@ -18,6 +19,8 @@ export interface StripeOptions {
   readonly hold?: Duration;
   /** Default https://api.stripe.com. */
   readonly apiUrl?: string;
+  /** Personal columns, by stream: `{ customer: { id: "subject", email: "email" } }`. See docs/guide/privacy.md. */
+  readonly pii?: RowTags;
 }
 
 /** A Stripe account's objects, declared: pushed by webhooks, and pulled by reconciliation. Plain data, with secrets. */
@@ -67,6 +70,9 @@ export function stripe(options: StripeOptions): StripeSource {
   }
   const reconcile = options.reconcile ?? "10m";
   const reconcileMs = apiKey === undefined || reconcile === false ? undefined : durationMs(reconcile);
+  const { pii = {} } = options;
+  const problem = rowTagsProblem(pii);
+  if (problem !== undefined) throw invalid(`${problem}.`);
   if (reconcileMs === 0) throw invalid("reconcile must be longer than 0, or false.");
   return {
     kind: "stripe",
@@ -78,7 +84,7 @@ export function stripe(options: StripeOptions): StripeSource {
     toleranceMs: durationMs(options.tolerance ?? "300s"),
     holdMs: durationMs(options.hold ?? "60s"),
     apiUrl,
-    contractsFor: (source) => [changeContract(source)],
+    contractsFor: (source) => [changeContract(source, pii)],
   };
 }
 

@@ -9,6 +9,7 @@ import { identityProgram } from "./identity.ts";
 import { entityProgram } from "./entity.ts";
 import { entityMacros } from "./entity-fold.ts";
 import { measureMacros } from "./measures.ts";
+import { contractPrivacy } from "./privacy.ts";
 import { rollupProgram } from "./rollup.ts";
 import { cleanColumns, cleanQuery, emptyCleanQuery, fixesStatement, freshStatement } from "./rows.ts";
 import { idsStatement, removedIdsQuery, rowsStatement, undecidedQuery } from "./rows.ts";
@@ -48,6 +49,7 @@ export const duckdb: Dialect = {
     clean: cleanQuery(model),
     emptyClean: emptyCleanQuery(model),
     removedIds: removedIdsQuery(model),
+    privacy: contractPrivacy(contract, model),
   }),
   subject: subjectField,
   table: (name, spec, scope) => {

@@ -13,6 +13,7 @@ import { jsonTypes, leafType, sqlType, typedLeafChecks, typedLeafValue } from ".
  *   routes(seg, sent, contract)                                            which contract a sent name means
  *   fixes(_key, text, extra)                                               what Ajv accepted and SQL did not
  *   duplicates(_key)                                                       rows that the id index knows
+ *   see privacy.ts for what comes between the verdict and the ids
  * and leave `rows_<contract>`: every routed line, `_ok` where SQL proved that Ajv accepts it.
  */
 
@@ -53,7 +54,7 @@ interface Leaves {
 }
 
 function leavesOf(contract: ContractModel): Leaves {
-  const types = Object.fromEntries(contract.fields.map(({ name, type }) => [name, leafType(type)]));
+  const types = Object.fromEntries(contract.judged.map(({ name, type }) => [name, leafType(type)]));
   return {
     structure: text(JSON.stringify({ [routingMember]: "VARCHAR", ...types })),
     of: ({ name }) => `struct_extract(j, ${text(name)})`,
@@ -69,13 +70,13 @@ const pointer = (name: string): string => text(`/${name.replaceAll("~", "~0").re
 function typeLists(contract: ContractModel): { plain: Field[]; other: (Field | typeof routingMember)[] } {
   const isPlain = (field: Field): boolean =>
     field.required && !field.nullable && jsonTypes(field.type)?.length === 1;
-  const plain = contract.fields.filter(isPlain);
+  const plain = contract.judged.filter(isPlain);
   // To a contract that allows no other members the routing member is one of those, as it is to Ajv.
   const routing =
-    contract.closed || contract.fields.some(({ name }) => name === routingMember)
+    contract.closed || contract.judged.some(({ name }) => name === routingMember)
       ? []
       : [routingMember as typeof routingMember];
-  return { plain, other: [...contract.fields.filter((field) => !isPlain(field)), ...routing] };
+  return { plain, other: [...contract.judged.filter((field) => !isPlain(field)), ...routing] };
 }
 
 const nameOf = (member: Field | typeof routingMember): string =>
@@ -140,9 +141,12 @@ FROM (
 }
 
 function valueColumns(contract: ContractModel, leaves: Leaves): string[] {
-  return contract.fields.map(
-    (field) => `${typedLeafValue(leaves.of(field), field.type)} AS ${ident(field.name)}`,
-  );
+  return contract.judged.map((field, i) => {
+    const value = typedLeafValue(leaves.of(field), field.type);
+    // A number that a token will stand for is a text from here on.
+    const [judged, kept] = [sqlType(field.type), sqlType(contract.fields[i]?.type ?? field.type)];
+    return `${judged === kept ? value : `(${value})::${kept}`} AS ${ident(field.name)}`;
+  });
 }
 
 /** Lines of the contract that SQL did not accept; Ajv gives the verdict. */
@@ -166,6 +170,31 @@ SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_a
 FROM (
   SELECT _key, extra, from_json(text, ${leaves.structure}) AS j FROM fixes WHERE contract = ${text(contract.name)}
 ) f JOIN lines l USING (_key)`,
+  };
+}
+
+/**
+ * Rows anew whose texts were changed after they were accepted: `refreshed(_key, contract, text, extra)` has them as `fixes` does,
+ * with tokens in place of personal values.
+ */
+export function refreshStatement(contract: ContractModel): Statement {
+  const kept = { ...contract, judged: contract.fields };
+  const leaves = leavesOf(kept);
+  const rows = rowsTable(contract.name);
+  const changed = `SELECT _key FROM refreshed WHERE contract = ${text(contract.name)}`;
+  return {
+    name: `changed rows of ${contract.name}`,
+    purpose: "Take out of rows what was found to be personal in free text",
+    sql: `CREATE TABLE changed_rows AS
+SELECT _key, r._seg, r._line, r._received_at, r._content,
+  ${lines(valueColumns(kept, leaves))},
+  f.extra::JSON AS _extra, TRUE AS _ok
+FROM (
+  SELECT _key, extra, from_json(text, ${leaves.structure}) AS j FROM refreshed WHERE contract = ${text(contract.name)}
+) f JOIN ${rows} r USING (_key) WHERE r._ok;
+DELETE FROM ${rows} WHERE _ok AND _key IN (${changed});
+INSERT INTO ${rows} BY NAME FROM changed_rows;
+DROP TABLE changed_rows`,
   };
 }
 

@@ -38,7 +38,7 @@ export async function assignTokens(staging: Staging, vault: Vault): Promise<void
       LEFT JOIN ${vaultTable("tokens")} t ON t.h0 = v.h0 AND t.h1 = v.h1`);
     await addTokens(staging, vault);
     await sql.run(`CREATE TABLE pii_map AS SELECT k.kind, k.value, coalesce(k.id, n.id) AS id, coalesce(k.token, n.token) AS token
-      FROM pii_known k LEFT JOIN new_tokens n ON k.id IS NULL AND n.h0 = k.h0 AND n.h1 = k.h1`);
+      FROM pii_known k LEFT JOIN new_tokens n ON n.h0 = k.h0 AND n.h1 = k.h1`);
     failpoint("engine.vault.tokens_made");
     const added = await addCiphers(staging, vault);
     if (added === 0) return;

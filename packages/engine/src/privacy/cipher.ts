@@ -5,7 +5,7 @@ const nonceBytes = 12;
 const tagBytes = 16;
 export const keyBytes = 32;
 
-export const newKey = (): Buffer => randomBytes(keyBytes);
+export const newKey = (): Buffer => Buffer.from(takeRandom(keyBytes));
 
 export function encrypt(key: Buffer, plain: Buffer): Buffer {
   const nonce = randomNonce();

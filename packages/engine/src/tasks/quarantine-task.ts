@@ -160,7 +160,8 @@ type Staged = Omit<StagedBatch, "plan" | "again">;
 /** Judges the picked records by the program, and writes what fails again beside the rows that nobody picked. */
 async function judged(sql: Sql, schema: string, host: TaskHost, task: number, name: string): Promise<Staged> {
   await readStored(
-    sql,
+    { sql, schema },
+    host.vault,
     "SELECT source, writer, number, line, received_at, sent, NULL::VARCHAR AS error, text FROM picked",
   );
   const contracts = await judgeLines({ sql, schema }, host);

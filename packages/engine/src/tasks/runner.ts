@@ -8,6 +8,7 @@ import type { Suppression } from "../erase/suppression.ts";
 import type { Lake } from "../lake.ts";
 import type { LakeUpkeep } from "../lake-upkeep.ts";
 import type { RemovedHistory } from "../removed-history.ts";
+import type { Vault } from "../privacy/vault.ts";
 import type { Serving } from "../serve/serving.ts";
 import type { StagedBatch } from "../stage.ts";
 import { addTask, beginTask, endTask, readTask, readTasks, readyTask, resumeTask } from "./ledger.ts";
@@ -20,6 +21,8 @@ export interface TaskHost {
   readonly lake: Lake;
   /** Whom to keep out. */
   readonly suppression: Suppression;
+  /** Where the values behind tokens are; undefined where there never was a personal field. */
+  readonly vault: Vault | undefined;
   /** A connection of its own, as batches are staged on. */
   connect(): Promise<Sql>;
   /** Runs a step that writes state when no other does. Its failure ends the engine. */

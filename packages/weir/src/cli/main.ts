@@ -73,6 +73,8 @@ function lazyHandlers(terminal: Terminal): Handlers {
     tokenList: async (options) => (await import("./commands/token.ts")).tokenList(terminal, options),
     tokenRevoke: async (name, options) =>
       (await import("./commands/token.ts")).tokenRevoke(terminal, name, options),
+    vaultReveal: async (tokens, options) =>
+      (await import("./commands/vault.ts")).vaultReveal(terminal, tokens, options),
     auditList: async (options) => (await import("./commands/audit.ts")).auditList(terminal, options),
     erase: async (options) => (await import("./commands/erase.ts")).erase(terminal, options),
     eraseList: async (options) => (await import("./commands/erase.ts")).eraseList(terminal, options),

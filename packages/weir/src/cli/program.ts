@@ -113,6 +113,10 @@ export interface EraseVerifyOptions {
   readonly key?: string;
 }
 
+export interface RevealOptions extends CommonOptions {
+  readonly reason: string;
+}
+
 export interface AuditOptions extends CommonOptions {
   readonly after: number;
   readonly limit: number;
@@ -145,6 +149,7 @@ export interface Handlers {
   tokenCreate(name: string, options: TokenOptions): Promise<ExitCode>;
   tokenList(options: CommonOptions): Promise<ExitCode>;
   tokenRevoke(name: string, options: CommonOptions): Promise<ExitCode>;
+  vaultReveal(tokens: readonly string[], options: RevealOptions): Promise<ExitCode>;
   auditList(options: AuditOptions): Promise<ExitCode>;
   auditVerify(options: CommonOptions): Promise<ExitCode>;
   erase(options: EraseOptions): Promise<ExitCode>;
@@ -261,6 +266,7 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .action(async (id: string, options: TraceOptions) => done(await handlers.trace(id, options)));
   backfillCommand(program, handlers, done);
   tokenCommands(program, handlers, done);
+  vaultCommands(program, handlers, done);
   auditCommands(program, handlers, done);
   eraseCommands(program, handlers, done);
   return program;
@@ -311,6 +317,17 @@ function tokenCommands(program: Command, handlers: Handlers, done: Done): void {
     .description("take a token back at once")
     .argument("<name>", "its name")
     .action(async (name: string, options: CommonOptions) => done(await handlers.tokenRevoke(name, options)));
+}
+
+function vaultCommands(program: Command, handlers: Handlers, done: Done): void {
+  const vault = program.command("vault").description("personal values and their tokens").helpCommand(false);
+  common(vault.command("reveal"))
+    .description("print the values behind tokens; who asked, and why, is recorded")
+    .argument("<token...>", "as tables have them: tok_... or sub_...")
+    .addOption(new Option("--reason <text>", "why: it is kept in the audit log").makeOptionMandatory())
+    .action(async (tokens: string[], options: RevealOptions) =>
+      done(await handlers.vaultReveal(tokens, options)),
+    );
 }
 
 function auditCommands(program: Command, handlers: Handlers, done: Done): void {

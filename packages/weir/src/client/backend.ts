@@ -19,6 +19,7 @@ import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { BackfillState } from "../backfill/state.ts";
 import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
+import type { Revealed } from "../processes/privacy-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 
 /** The process that runs the engine. */
@@ -96,6 +97,12 @@ export interface Backend {
    * @throws WeirError `drain_timeout`
    */
   drain(timeoutMs: number): Promise<{ readonly commit: number }>;
+  /**
+   * Values of tokens, recorded with the reason.
+   *
+   * @throws WeirError `invalid_usage`, `vault_missing`
+   */
+  reveal(tokens: readonly string[], reason: string): Promise<readonly Revealed[]>;
   /** By name. */
   tokens(): Promise<readonly TokenInfo[]>;
   /**

@@ -25,6 +25,8 @@ import { createToken, listAudit, revokeToken, verifyAudit } from "../processes/g
 import type { NewToken } from "../processes/govern-routes.ts";
 import { erase, liftErasure, recordAsked, showErasure } from "../processes/erase-routes.ts";
 import type { CertifiedErasure } from "../processes/erase-routes.ts";
+import { reveal, shownRecord } from "../processes/privacy-routes.ts";
+import type { Revealed } from "../processes/privacy-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
 import { askQuarantine, askRebuild, changeTask } from "../processes/task-routes.ts";
@@ -79,8 +81,7 @@ export class DirectBackend implements Backend {
   }
 
   async quarantineShow(id: string): Promise<QuarantinedPath> {
-    await this.#governance.record(localCaller, "quarantine.show", id);
-    return await this.#engine.quarantine.show(id);
+    return await shownRecord(this.#engine, this.#governance, localCaller, id);
   }
 
   async planQuarantine(request: QuarantineRequest): Promise<TaskPlan> {
@@ -163,6 +164,10 @@ export class DirectBackend implements Backend {
     } finally {
       await lock.release();
     }
+  }
+
+  async reveal(tokens: readonly string[], reason: string): Promise<readonly Revealed[]> {
+    return await reveal(this.#engine, this.#governance, localCaller, tokens, reason);
   }
 
   async tokens(): Promise<readonly TokenInfo[]> {

@@ -17,6 +17,7 @@ import type {
 import type { AuditEntry, AuditVerdict, Role, TokenInfo } from "@weir/govern";
 import type { CertifiedErasure } from "../processes/erase-routes.ts";
 import type { NewToken } from "../processes/govern-routes.ts";
+import type { Revealed } from "../processes/privacy-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 import type { FoundInstance } from "./find.ts";
@@ -128,6 +129,11 @@ export class HttpBackend implements Backend {
 
   async drain(timeoutMs: number): Promise<{ readonly commit: number }> {
     return (await this.#post("/api/drain", { timeoutMs }, timeoutMs + marginMs)) as { commit: number };
+  }
+
+  async reveal(tokens: readonly string[], reason: string): Promise<readonly Revealed[]> {
+    const answer = await this.#post("/api/vault/reveal", { tokens, reason }, verifyMs);
+    return (answer as { values: Revealed[] }).values;
   }
 
   async tokens(): Promise<readonly TokenInfo[]> {

@@ -16,6 +16,7 @@ import { callerOf, governed } from "./govern-routes.ts";
 import { allow, integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
 import { lookupParameters, sendRows } from "./lookup-request.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
+import { revealRequest, shownRecord } from "./privacy-routes.ts";
 import { sendQuery } from "./query-reply.ts";
 import { readInstanceFile } from "./run-files.ts";
 import { erased } from "./erase-routes.ts";
@@ -124,8 +125,7 @@ export class EngineServer {
       allow(request, "GET");
       demand(caller, "quarantine");
       const id = decoded(path.slice("/api/quarantine/".length));
-      await this.#governance.record(caller, "quarantine.show", id);
-      return await this.#engine.quarantine.show(id);
+      return await shownRecord(this.#engine, this.#governance, caller, id);
     }
     switch (path) {
       case "/api/status":
@@ -174,6 +174,8 @@ export class EngineServer {
         }
         demand(caller, "operate");
         return await this.#recordBackfill(caller, await readJsonObject(request));
+      case "/api/vault/reveal":
+        return await revealRequest(this.#engine, this.#governance, caller, request);
       case "/api/verify":
         allow(request, "GET");
         demand(caller, "operate");

@@ -1,0 +1,83 @@
+import type { ContractProgram } from "@weir/compile";
+import { eachRow } from "../each-row.ts";
+import { isObjectText } from "../raw-json.ts";
+import type { Staging } from "./assign.ts";
+import { rewrittenAt } from "./rewrite.ts";
+import type { Vault } from "./vault.ts";
+
+/**
+ * Seals records that failed, as they have personal values at places that nobody knows: their text or bytes, what an error's detail
+ * says of them, and what violations found. Reasons, pointers and keywords stay readable.
+ */
+export async function sealRejected(
+  { sql, schema }: Staging,
+  vault: Vault,
+  contracts: readonly ContractProgram[],
+): Promise<void> {
+  await sql.run("CREATE TABLE IF NOT EXISTS rejects (_key BIGINT, contract VARCHAR, violations VARCHAR)");
+  const failed = `FROM lines l
+    LEFT JOIN routes r ON l.error IS NULL AND r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
+    LEFT JOIN rejects j ON j._key = l._key WHERE l.error IS NOT NULL OR r.reason IS NOT NULL OR j._key IS NOT NULL`;
+  const { n } = await sql.row<{ n: number }>(`SELECT count(*)::DOUBLE AS n ${failed}`);
+  if (n === 0) return;
+  const seal = await vault.sealer(new Date().toISOString().slice(0, 10));
+  const cards = cardFields(contracts);
+  const rows = await sql.stream(`SELECT l._key, l.text, l.error, j.violations, r.contract ${failed}`);
+  const appender = await sql.connection.createAppender("sealed", schema, "memory");
+  await eachRow(rows, (value) => {
+    const [text, error, violations, contract] = [1, 2, 3, 4].map((i) => value(i) as string | null);
+    let kept = text ?? "";
+    if (isObjectText(kept))
+      for (const path of cards.get(contract ?? "") ?? []) kept = rewrittenAt(kept, path, '"***"');
+    appender.appendBigInt(value(0) as bigint);
+    appender.appendVarchar(seal(kept));
+    for (const part of [
+      error === null || error === undefined ? null : sealedDetail(error, seal),
+      violations === null || violations === undefined ? null : sealedFindings(violations, seal),
+    ]) {
+      if (part === null) appender.appendNull();
+      else appender.appendVarchar(part);
+    }
+    appender.endRow();
+  });
+  appender.closeSync();
+  await sql.run(
+    "UPDATE rejects SET violations = s.violations FROM sealed s WHERE s._key = rejects._key AND s.violations IS NOT NULL",
+  );
+}
+
+/** Where a contract has security codes of cards: nothing may keep them, sealed or not. */
+function cardFields(contracts: readonly ContractProgram[]): Map<string, readonly (readonly string[])[]> {
+  return new Map(
+    contracts.map(({ contract, model }) => [
+      contract.name,
+      model.tagged.filter(({ tag }) => tag === "cvv").map(({ path }) => path),
+    ]),
+  );
+}
+
+function sealedDetail(error: string, seal: (plain: string) => string): string {
+  const at = error.indexOf(": ");
+  return at < 0 ? error : `${error.slice(0, at + 2)}${seal(error.slice(at + 2))}`;
+}
+
+interface Found {
+  readonly pointer: string;
+  readonly keyword: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly message: string;
+}
+
+function sealedFindings(violations: string, seal: (plain: string) => string): string {
+  const sealed = (JSON.parse(violations) as Found[]).map((one) =>
+    one.found === ""
+      ? one
+      : {
+          ...one,
+          found: seal(one.found),
+          message: `${one.pointer === "" ? "The record" : one.pointer} breaks ${one.keyword} ${one.expected}.`,
+        },
+  );
+  return JSON.stringify(sealed);
+}
