@@ -38,6 +38,8 @@ export interface PrivacySpec {
 export interface SubjectField {
   readonly contract: string;
   readonly kind: string;
+  /** Whether a pseudonym of the vault stands for it. */
+  readonly isSubject: boolean;
   /** Of a row `r` in the columns of the clean zone. */
   readonly ofRow: string;
   /** Of a record's `r.text`, which is JSON. */

@@ -1,4 +1,4 @@
-import type { Contract } from "@weir/contract";
+import type { Contract, PiiTag } from "@weir/contract";
 import type { SubjectPath } from "./duckdb/subjects.ts";
 import { link } from "./identity-builder.ts";
 import { typeAt } from "./model.ts";
@@ -6,8 +6,12 @@ import type { ContractModel } from "./model.ts";
 import { streamOf } from "./stream.ts";
 import type { ProjectSpec } from "./table.ts";
 
+/** The tags of fields that name a person, each a kind of its name. */
+const naming: ReadonlySet<string> = new Set(["subject", "email", "phone"] satisfies PiiTag[]);
+
 /**
- * The fields that name the person of a record: those that `privacy.subjects` lists, and those that identity tables read.
+ * The fields that name the person of a record: those that `privacy.subjects` lists, those that identity tables read, and
+ * those with a tag that says so.
  *
  * @param problem hears of each declaration that means nothing
  */
@@ -23,6 +27,7 @@ export function subjectPaths(
     for (const { contract, ids } of table.links)
       for (const { kind, path } of ids) found.push(...fieldOf(models.get(contract.name), kind, path));
   }
+  for (const model of models.values()) found.push(...taggedPaths(model));
   for (const [from, fields] of project.privacy?.subjects ?? []) {
     const at = `privacy.subjects, ${typeof from === "string" ? from : from.name}`;
     const stream = typeof from === "string" ? streamOf(project, from) : undefined;
@@ -35,8 +40,7 @@ export function subjectPaths(
     if (contracts.get(contract.name) !== contract) problem(`${at}: no source brings this contract.`);
     for (const { kind, path } of link(contract, fields).ids) {
       if (stream !== undefined) {
-        const type = { kind: "string", exact: true } as const;
-        found.push({ contract: contract.name, kind, path: ["row", path], type, stream: stream.stream });
+        found.push(columnOf(contract, stream.stream, kind, path));
         continue;
       }
       const of = fieldOf(model, kind, path);
@@ -53,5 +57,33 @@ function fieldOf(model: ContractModel | undefined, kind: string, path: string): 
   const type = model === undefined ? undefined : typeAt(model, path);
   if (model === undefined || type === undefined) return [];
   if (type.kind !== "string" && type.kind !== "integer") return [];
-  return [{ contract: model.name, kind, path: path.split("."), type }];
+  const isSubject = model.tagged.some((one) => one.tag === "subject" && one.path.join(".") === path);
+  return [{ contract: model.name, kind, path: path.split("."), type, isSubject }];
+}
+
+/** A column of a captured source's rows. */
+function columnOf(
+  { name, rowTags = {} }: Pick<Contract, "name" | "rowTags">,
+  stream: string,
+  kind: string,
+  column: string,
+): SubjectPath {
+  const isSubject = rowTags[stream]?.[column] === "subject";
+  const type = { kind: "string", exact: true } as const;
+  return { contract: name, kind, path: ["row", column], type, stream, isSubject };
+}
+
+function taggedPaths(model: ContractModel): SubjectPath[] {
+  const { name, tagged, rowTags } = model;
+  const fields = tagged
+    .filter(({ tag }) => naming.has(tag))
+    .flatMap(({ tag, path }) => fieldOf(model, tag, path.join(".")));
+  const columns = Object.entries(rowTags ?? {}).flatMap(([stream, tags]) =>
+    Object.entries(tags)
+      .filter(([, tag]) => naming.has(tag))
+      .map(([column, tag]) =>
+        columnOf(rowTags === undefined ? { name } : { name, rowTags }, stream, tag, column),
+      ),
+  );
+  return [...fields, ...columns];
 }

@@ -255,6 +255,7 @@ export class Engine {
           suppression,
           replaced,
           history,
+          vault,
         },
         vault,
       });

@@ -88,6 +88,7 @@ export const erasureFailpoints = [
   "engine.erase.tables_recomputed",
   "engine.erase.before_commit",
   "engine.erase.after_commit",
+  "engine.erase.destroyed",
   "engine.open.state_copied",
   "engine.open.state_rewritten",
 ] as const;

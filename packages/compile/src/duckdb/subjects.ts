@@ -12,6 +12,8 @@ export interface SubjectPath {
   readonly type: FieldType;
   /** Of a captured source: the stream of the rows that have it. */
   readonly stream?: string;
+  /** Whether its tag is `subject`. */
+  readonly isSubject: boolean;
 }
 
 /** The value as those are compared that mean the same: addresses of mail are, whatever the case. */
@@ -21,7 +23,7 @@ export const sameValue = (kind: string, value: string): string =>
 const jsonPath = (path: readonly string[]): string =>
   text(`$${path.map((name) => `.${JSON.stringify(name)}`).join("")}`);
 
-export function subjectField({ contract, kind, path, type, stream }: SubjectPath): SubjectField {
+export function subjectField({ contract, kind, path, type, stream, isSubject }: SubjectPath): SubjectField {
   const inText = `json_extract_string(r.text, ${jsonPath(path)})`;
   if (stream !== undefined) {
     const [row = "", ...columns] = path;
@@ -30,6 +32,7 @@ export function subjectField({ contract, kind, path, type, stream }: SubjectPath
     return {
       contract,
       kind,
+      isSubject,
       ofRow: ofStream("r.stream", `json_extract_string(r.${ident(row)}, ${jsonPath(columns)})`),
       ofText: ofStream("json_extract_string(r.text, '$.stream')", inText),
     };
@@ -39,6 +42,7 @@ export function subjectField({ contract, kind, path, type, stream }: SubjectPath
   return {
     contract,
     kind,
+    isSubject,
     ofRow: sameValue(kind, `r.${path.map(ident).join(".")}::VARCHAR`),
     ofText: sameValue(kind, typed),
   };

@@ -1,11 +1,11 @@
 /** Crash-safe: an engine that is killed anywhere in an erasure, or in the start after it, ends with Jane gone. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { TestChild, bundled } from "@weir/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { erasureFailpoints } from "../failpoints.ts";
 import { Harness } from "../harness.fixture.ts";
 import type { LogRecord } from "../harness.fixture.ts";
+import { dieAt } from "./erase-kill.fixture.ts";
 import { asked, jane, program, records, restartNames } from "./erase-shop.fixture.ts";
 
 let harness: Harness;
@@ -19,12 +19,6 @@ beforeEach(async () => {
   await harness.close();
 });
 afterEach(() => harness.end());
-
-async function dieAt(failpoint: string): Promise<void> {
-  const source = await bundled(new URL("erase-child.fixture.ts", import.meta.url));
-  const child = TestChild.start(source, { args: [harness.dataDir], env: { WEIR_FAILPOINT: failpoint } });
-  expect(await child.ending(60_000), failpoint).toMatchObject({ signal: "SIGKILL" });
-}
 
 const contents = async (): Promise<unknown> => [
   await harness.rows("SELECT url, views::INT FROM by_url ORDER BY 1"),
@@ -45,12 +39,15 @@ function left(): string[] {
   return paths.filter((path) => !path.startsWith("log/") && isLeft(path));
 }
 
-const steps = erasureFailpoints.map((name) => `${name}:1`);
+// Those of the vault are in erase-vault.test.ts.
+const steps = erasureFailpoints
+  .filter((name) => name !== "engine.erase.destroyed")
+  .map((name) => `${name}:1`);
 
 test.each([...steps, "engine.erase.files_written:2"])("killed at %s", { timeout: 60_000 }, async (step) => {
   // The start after an erasure writes the state file anew.
-  if (step.startsWith("engine.open")) await dieAt("engine.erase.after_commit:1");
-  await dieAt(step);
+  if (step.startsWith("engine.open")) await dieAt(harness.dataDir, "shop", "engine.erase.after_commit:1");
+  await dieAt(harness.dataDir, "shop", step);
   await harness.open(program);
   harness.engine.start();
   // It goes on by itself; who asks again gets the same.

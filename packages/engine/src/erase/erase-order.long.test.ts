@@ -13,15 +13,15 @@ test("whenever a person is erased, tables are those of the records without the p
   );
 });
 
-const withoutKind =
-  (kind: string) =>
+const withoutContract =
+  (name: string) =>
   (program: Program): Program => ({
     ...program,
-    subjects: program.subjects.filter((field) => field.kind !== kind),
+    subjects: program.subjects.filter(({ contract }) => contract !== name),
   });
 
 const defects: Readonly<Record<string, Parameters<typeof runErased>[1]>> = {
-  "fields of one kind are not looked at": { before: withoutKind("email") },
+  "records of one contract are not looked at": { before: withoutContract("page") },
   "late records are not looked at": { after: (program) => ({ ...program, subjects: [] }) },
   "a table keeps its groups": {
     before: withTable("lifetime", (table) => ({

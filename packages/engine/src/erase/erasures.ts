@@ -7,6 +7,8 @@ import type { IdIndex } from "../ids/id-index.ts";
 import type { Lake } from "../lake.ts";
 import { reachedTables } from "../merge.ts";
 import type { RemovedHistory } from "../removed-history.ts";
+import { destroyPending } from "./destroy.ts";
+import type { Vault } from "../privacy/vault.ts";
 import type { ReplacedFiles } from "../replaced-files.ts";
 import { forgetBeside } from "../shadow/swap.ts";
 import { RewrittenFiles } from "./files.ts";
@@ -87,6 +89,7 @@ export class Erasures {
   readonly #replaced: ReplacedFiles;
   readonly #history: RemovedHistory;
   readonly #host: ErasureHost;
+  readonly #vault: Vault | undefined;
   readonly #found: FoundRows;
   /** One after the other: all of them use the connection's tables. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -104,6 +107,7 @@ export class Erasures {
     suppression: Suppression;
     replaced: ReplacedFiles;
     history: RemovedHistory;
+    vault: Vault | undefined;
     host: ErasureHost;
   }) {
     this.#sql = parts.sql;
@@ -114,7 +118,8 @@ export class Erasures {
     this.#replaced = parts.replaced;
     this.#history = parts.history;
     this.#host = parts.host;
-    this.#found = new FoundRows(parts.sql, parts.lake, parts.program);
+    this.#vault = parts.vault;
+    this.#found = new FoundRows(parts.sql, parts.lake, parts.program, parts.vault);
   }
 
   /** What a request would reach. @throws WeirError `erasure_invalid`, `erasure_too_large` */
@@ -182,6 +187,7 @@ export class Erasures {
   /** Goes on with requests that an earlier process left. */
   resume(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#destroy();
       for (const open of await openRequests(this.#sql)) await this.#execute(open);
     });
   }
@@ -245,7 +251,7 @@ export class Erasures {
 
   /** Leaves `erase_ids` and `erase_found`. */
   async #plan({ identifiers }: ErasureRequest): Promise<ErasurePlan> {
-    const found = await resolveIdentifiers(this.#sql, this.#program, identifiers);
+    const found = await resolveIdentifiers(this.#sql, this.#program, identifiers, this.#vault);
     await this.#found.clear();
     await this.#found.look();
     return await this.#summary(found);
@@ -319,7 +325,12 @@ export class Erasures {
     try {
       await files.write();
       await this.#host.alone(async (commit) => {
-        const identifiers = await resolveIdentifiers(this.#sql, this.#program, request.identifiers);
+        const identifiers = await resolveIdentifiers(
+          this.#sql,
+          this.#program,
+          request.identifiers,
+          this.#vault,
+        );
         if (identifiers.length !== early.identifiers.length) await this.#found.clear();
         await this.#found.look();
         this.#refuseTooMuch(await this.#summary(identifiers), request);
@@ -334,6 +345,12 @@ export class Erasures {
       if (isRefused) await this.#host.exclusive(() => refuseRequest(this.#sql, number));
       throw error;
     }
+    await this.#destroy();
+  }
+
+  /** What the vault has of erased persons. */
+  async #destroy(): Promise<void> {
+    await destroyPending(this.#sql, this.#vault, (step) => this.#host.exclusive(step));
   }
 
   async #commit(
@@ -355,7 +372,7 @@ export class Erasures {
       const out = await takeOut(sql, context, commit, losing, files);
       replaced = out.replaced;
       await sql.run(`INSERT INTO db.privacy.suppressed SELECT ${number}, ${idHash("kind", "value")},
-        CASE WHEN length(trim(value)) >= ${shortestWord} THEN ${wordHash("value")} END FROM erase_ids`);
+        CASE WHEN length(trim(value)) >= ${shortestWord} THEN ${wordHash("value")} END FROM erase_ids WHERE token IS NULL`);
       await recordErased(sql, number, commit, evidenceOf(out.taken, identifiers, request), replaced);
       freed = await sql.rows(
         `SELECT h0::DOUBLE AS h0, h1::DOUBLE AS h1, h2::DOUBLE AS h2, h3::DOUBLE AS h3 FROM db.weir.id_recent WHERE "commit" = ${commit}`,

@@ -2,6 +2,7 @@ import type { ContractProgram, Program, SubjectField } from "@weir/compile";
 import { text } from "@weir/compile";
 import type { Sql } from "../database.ts";
 import type { Lake } from "../lake.ts";
+import type { Vault } from "../privacy/vault.ts";
 import { bytesText, wordPatterns } from "./words.ts";
 
 /** Condition that a row `r` names the person of `erase_ids`. */
@@ -14,6 +15,11 @@ function namesPerson(fields: readonly SubjectField[], of: "ofRow" | "ofText"): s
 
 const position = (a: string, b: string): string =>
   ["source", "writer", "number", "line"].map((column) => `${a}.${column} = ${b}.${column}`).join(" AND ");
+
+/** Rows opened between two looks into them. */
+const rowsAtOnce = 10_000;
+/** Whether what is in a quarantined row is in the vault's keeping (see privacy/seal.ts). */
+const isSealed = "starts_with(coalesce(text, base64), 'sealed:')";
 
 /** `<file>` of `read_parquet`, relative to the lake. */
 const relative = (lake: Lake, file: string): string => `substr(${file}, ${lake.root.length + 2})`;
@@ -30,7 +36,10 @@ export class FoundRows {
   readonly #lake: Lake;
   readonly #program: Program;
 
-  constructor(sql: Sql, lake: Lake, program: Program) {
+  readonly #vault: Vault | undefined;
+
+  constructor(sql: Sql, lake: Lake, program: Program, vault: Vault | undefined) {
+    this.#vault = vault;
     this.#sql = sql;
     this.#lake = lake;
     this.#program = program;
@@ -86,7 +95,17 @@ export class FoundRows {
   async #lookAtQuarantine(): Promise<void> {
     const files = await this.#files("quarantine");
     if (files.length === 0) return;
-    const values = await this.#sql.rows<{ value: string }>("SELECT DISTINCT value FROM erase_ids");
+    const rows = `SELECT ${relative(this.#lake, "_file")} AS path, contract, source, writer, number, line, text, base64 FROM ${this.#read(files)}`;
+    await this.#lookInTexts(`SELECT * FROM (${rows}) WHERE NOT ${isSealed}`);
+    if (this.#vault !== undefined)
+      await this.#lookInSealed(`SELECT * FROM (${rows}) WHERE ${isSealed}`, this.#vault);
+  }
+
+  /** @param query of quarantined rows whose `text` or `base64` is as it was received */
+  async #lookInTexts(query: string): Promise<void> {
+    const values = await this.#sql.rows<{ value: string }>(
+      "SELECT DISTINCT value FROM erase_ids WHERE token IS NULL",
+    );
     const words = wordPatterns(values.map(({ value }) => value)).map(
       (pattern) => `regexp_matches(coalesce(r.text, ${bytesText("r.base64")}), ${text(pattern)})`,
     );
@@ -97,8 +116,36 @@ export class FoundRows {
         : [`(r.contract = ${text(name)} AND r.text IS NOT NULL AND ${namesPerson(fields, "ofText")})`];
     });
     await this.#sql.run(`INSERT INTO erase_found
-      SELECT 'quarantine', '', ${relative(this.#lake, "r._file")}, r.contract, r.source, r.writer, r.number, r.line
-      FROM ${this.#read(files)} r WHERE coalesce(${[...words, ...byField, "FALSE"].join(" OR ")}, FALSE)`);
+      SELECT 'quarantine', '', r.path, r.contract, r.source, r.writer, r.number, r.line
+      FROM (${query}) r WHERE coalesce(${[...words, ...byField, "FALSE"].join(" OR ")}, FALSE)`);
+  }
+
+  /** Opens what is sealed, some rows at a time. */
+  async #lookInSealed(query: string, vault: Vault): Promise<void> {
+    await this.#sql.run(`CREATE OR REPLACE TEMP TABLE erase_sealed AS
+      SELECT row_number() OVER () AS n, * FROM (${query});
+      CREATE OR REPLACE TEMP TABLE erase_opened (n BIGINT, opened VARCHAR)`);
+    const { n } = await this.#sql.row<{ n: number }>("SELECT count(*)::DOUBLE AS n FROM erase_sealed");
+    for (let from = 1; from <= n; from += rowsAtOnce) {
+      const some = await this.#sql.rows<{ n: number; sealed: string }>(
+        `SELECT n::DOUBLE AS n, coalesce(text, base64) AS sealed FROM erase_sealed WHERE n BETWEEN ${from} AND ${from + rowsAtOnce - 1} ORDER BY n`,
+      );
+      const opened = await vault.unseal(some.map(({ sealed }) => sealed));
+      const appender = await this.#sql.connection.createAppender("erase_opened", "main", "temp");
+      for (const [i, one] of opened.entries()) {
+        // Its key is gone: nobody reads it any more.
+        if (one === undefined) continue;
+        appender.appendBigInt(BigInt(some[i]?.n ?? 0));
+        appender.appendVarchar(one);
+        appender.endRow();
+      }
+      appender.closeSync();
+      await this.#lookInTexts(`SELECT path, contract, source, writer, number, line,
+        CASE WHEN text IS NOT NULL THEN opened END AS text, CASE WHEN text IS NULL THEN opened END AS base64
+        FROM erase_sealed JOIN erase_opened USING (n)`);
+      await this.#sql.run("DELETE FROM erase_opened");
+    }
+    await this.#sql.run("DROP TABLE temp.erase_sealed; DROP TABLE temp.erase_opened");
   }
 
   async #lookAtRaw(): Promise<void> {
@@ -113,7 +160,7 @@ export class FoundRows {
         await this.#sql
           .run(`${insert}, ${relative(this.#lake, "r._file")}, NULL, r._source, r.writer, r.number, r.line
           FROM (SELECT *, ${text(source)} AS _source FROM ${this.#read(files)}
-            WHERE error IS NULL AND split_part(contract, '@', 1) IN (${sent})) r
+            WHERE error IS NULL AND starts_with(text, '{') AND split_part(contract, '@', 1) IN (${sent})) r
           WHERE ${namesPerson(fields, "ofText")}`);
       }
     }

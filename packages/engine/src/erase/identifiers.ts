@@ -2,6 +2,8 @@ import type { Program } from "@weir/compile";
 import { ident, sameValue, text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import type { Sql } from "../database.ts";
+import type { Vault } from "../privacy/vault.ts";
+import { addVaultIds, lookIntoVault } from "./vault-ids.ts";
 
 /** Something that names a person. */
 export interface Identifier {
@@ -28,31 +30,42 @@ export const kindsOf = (program: Program): string[] => [
 
 /** Rows of `erase_ids` of a kind, compared as `sameValue` says. */
 const sameId = `CASE WHEN id_kind = 'email' THEN ${sameValue("email", "id")} ELSE id END`;
+const tokenIn = (value: string): string =>
+  `CASE WHEN regexp_full_match(${value}, '(?:tok_[a-z]+|sub)_[A-Za-z0-9_-]{22}') THEN ${value} END`;
 
 /**
- * Leaves `erase_ids(kind, value, via)` on the connection: the identifiers asked for, and all that identity tables join to them.
+ * Leaves `erase_ids(kind, value, via, token, looked)` on the connection: the identifiers asked for, and all that identity tables and the
+ * vault join to them. Where a token of the vault stands for one in the records, it is there too, with the token as it is in `token`.
  *
+ * @returns those that are no tokens
  * @throws WeirError `erasure_invalid`, `erasure_too_large`
  */
 export async function resolveIdentifiers(
   sql: Sql,
   program: Program,
   asked: readonly Identifier[],
+  vault: Vault | undefined,
 ): Promise<FoundIdentifier[]> {
-  await sql.run("CREATE OR REPLACE TEMP TABLE erase_ids (kind VARCHAR, value VARCHAR, via VARCHAR)");
-  const rows = namedIdentifiers(program, asked).map(
-    ({ kind, value }) => `(${text(kind)}, ${sameValue(kind, text(value))}, 'request')`,
+  await sql.run(
+    "CREATE OR REPLACE TEMP TABLE erase_ids (kind VARCHAR, value VARCHAR, via VARCHAR, token VARCHAR, looked BOOLEAN)",
+  );
+  const named = namedIdentifiers(program, asked);
+  const rows = named.map(
+    ({ kind, value }) => `(${text(kind)}, ${sameValue(kind, text(value))}, 'request', NULL::VARCHAR, FALSE)`,
   );
   await sql.run(`INSERT INTO erase_ids SELECT DISTINCT * FROM (VALUES ${rows.join(", ")})`);
+  // The vault knows values as they were sent.
+  if (vault !== undefined) await addVaultIds(sql, program, vault, named);
   const tables = program.tables.filter(({ kind }) => kind === "identity");
   for (let before = 0, now = await countIds(sql); now > before;) {
     for (const { name } of tables) {
       const people = `db.main.${ident(name)}`;
-      await sql.run(`INSERT INTO erase_ids SELECT DISTINCT id_kind, ${sameId}, ${text(name)} FROM ${people} WHERE person IN (
+      await sql.run(`INSERT INTO erase_ids SELECT DISTINCT id_kind, ${sameId}, ${text(name)}, ${tokenIn("id")}, FALSE FROM ${people} WHERE person IN (
           SELECT p.person FROM (SELECT id_kind, ${sameId} AS id, person FROM ${people}) p
           JOIN erase_ids e ON e.kind = p.id_kind AND e.value = p.id)
         AND NOT EXISTS (SELECT 1 FROM erase_ids e WHERE e.kind = id_kind AND e.value = ${sameId})`);
     }
+    if (vault !== undefined) await lookIntoVault(sql, program, vault);
     before = now;
     now = await countIds(sql);
     if (now > mostIdentifiers) {
@@ -64,7 +77,7 @@ export async function resolveIdentifiers(
     }
   }
   return await sql.rows<FoundIdentifier>(
-    "SELECT kind, value, via FROM erase_ids ORDER BY via <> 'request', via, kind, value",
+    "SELECT kind, value, via FROM erase_ids WHERE token IS NULL ORDER BY via <> 'request', via, kind, value",
   );
 }
 

@@ -3,6 +3,7 @@ import { text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import type { Sql } from "../database.ts";
 import type { Lake } from "../lake.ts";
+import type { Destroyed } from "../privacy/vault.ts";
 import type { Identifier } from "./identifiers.ts";
 import type { TakenOut } from "./take-out.ts";
 
@@ -22,6 +23,8 @@ export interface ErasureEvidence extends TakenOut {
   readonly identifiers: readonly { readonly kind: string; readonly via: string; readonly count: number }[];
   /** Of identifiers that are too short to be looked for in texts. */
   readonly tooShortForTexts: number;
+  /** What was destroyed in the vault: missing where there was nothing in it. */
+  readonly vault?: Destroyed;
   /** Why more was erased than the limits allow. */
   readonly allowedBecause: string | null;
 }
@@ -89,7 +92,7 @@ export async function readErasures(sql: Sql, logRetentionMs: number, where = "TR
     SELECT number::DOUBLE AS number, asked, state, ${iso("received_at")} AS received, ${iso("deadline_at")} AS deadline,
       "commit"::DOUBLE AS "commit", ${iso("lifted_at")} AS lifted, evidence::VARCHAR AS evidence, request IS NOT NULL AS "open",
       (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NOT NULL)::DOUBLE AS files,
-      (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.path IS NULL)::DOUBLE AS segments,
+      (SELECT count(*) FROM db.privacy.pending p WHERE p.erasure = e.number AND p.source IS NOT NULL)::DOUBLE AS segments,
       (SELECT ${iso("max(c.committed_at)")} FROM db.weir.commits c WHERE c."commit" = e."commit") AS at,
       (SELECT ${iso(`max(c.committed_at) + to_milliseconds(${logRetentionMs})`)} FROM db.weir.commits c WHERE c."commit" = e."commit") AS "until"
     FROM db.privacy.erasures e WHERE ${where} ORDER BY number`);
@@ -165,6 +168,7 @@ export async function recordErased(
   await sql.run(`UPDATE db.privacy.erasures SET state = 'erased', "commit" = ${commit}, evidence = ${text(JSON.stringify(evidence))}::JSON
       WHERE number = ${number};
     INSERT INTO db.privacy.pending SELECT DISTINCT ${number}, NULL::VARCHAR, source, writer, number FROM erase_found;
+    INSERT INTO db.privacy.pending SELECT DISTINCT ${number}, NULL::VARCHAR, NULL::VARCHAR, token, NULL::UBIGINT FROM erase_ids WHERE token IS NOT NULL;
     ${files.join("\n")}
     INSERT OR REPLACE INTO db.privacy.meta VALUES ('rewrite', 'due')`);
 }
@@ -186,7 +190,8 @@ export async function settlePending(
     source: string | null;
     writer: string | null;
     number: number | null;
-  }>(`SELECT rowid::DOUBLE AS "row", path, source, writer, number::DOUBLE AS number FROM db.privacy.pending`);
+  }>(`SELECT rowid::DOUBLE AS "row", path, source, writer, number::DOUBLE AS number FROM db.privacy.pending
+     WHERE path IS NOT NULL OR source IS NOT NULL`);
   const gone = pending.filter(({ path, source, writer, number }) =>
     path === null ? !inLog(source ?? "", writer ?? "", number ?? 0) : !existsSync(lake.path(path)),
   );

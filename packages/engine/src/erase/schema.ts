@@ -10,7 +10,8 @@ import type { Sql } from "../database.ts";
  *               `evidence` has none
  *   suppressed  hashes of the identifiers that are erased: `id` of kind and value; `word` of the value alone, NULL where
  *               it is too short to be looked for in texts
- *   pending     what of an erasure is still on disk: files that the manifest does not list any more, segments of the log
+ *   pending     what of an erasure is still on disk: files that the manifest does not list any more, segments of the log,
+ *               and, without path and source, tokens of persons that the vault has still to destroy
  *
  * `weir.left_out` has the number of rows by zone that records were received for and that are not there: erased ones and
  * suppressed ones.

@@ -91,12 +91,19 @@ function erasureText(terminal: Terminal, erasure: Erasure): string {
     grouped(rows),
     grouped(evidence.files[zone] ?? 0),
   ]);
+  const { vault } = evidence;
   const tables = evidence.tables.map(({ table, before, after }) => [table, grouped(before), grouped(after)]);
   return [
     ...head,
     ...(zones.length === 0
       ? ["", "Nothing was there."]
       : ["", renderTable(terminal, ["ZONE", "ROWS ERASED", "FILES REPLACED"], zones)]),
+    ...(vault === undefined
+      ? []
+      : [
+          "",
+          `vault: ${grouped(vault.keys)} keys, ${grouped(vault.tokens)} tokens and ${grouped(vault.ciphertexts)} values destroyed`,
+        ]),
     ...(tables.length === 0
       ? []
       : ["", renderTable(terminal, ["TABLE", "ROWS BEFORE", "ROWS AFTER"], tables)]),
