@@ -73,7 +73,8 @@ async function loadedRows(url: string): Promise<number> {
   return Number(row?.[0] ?? 0);
 }
 
-async function liveLatency(
+/** Sends live events, and measures how long after each was stamped a query sees it. */
+export async function liveLatency(
   url: string,
   load: { seconds: number; rate: number; seed: number },
 ): Promise<Quantiles> {

@@ -12,12 +12,13 @@ import { benchEngine } from "./engine.ts";
 import { benchLookups } from "./lookups.ts";
 import { benchMerges } from "./merges.ts";
 import type { MergeBench } from "./merges.ts";
+import { benchRebuild } from "./rebuild.ts";
 import { benchSeenIds } from "./seen-ids.ts";
 
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,backfill,lookups,scans,memory   some of them
+ *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,backfill,rebuild,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -137,6 +138,20 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
           seconds: smoke ? 2 : 30,
           rate: smoke ? 500 : 5_000,
           rows: smoke ? 5_000 : 400_000,
+        }),
+      ),
+  },
+  rebuild: {
+    title: "a table built anew beside 5,000 live events/s: how much later these can be queried",
+    figure: "slower",
+    once: true,
+    run: async () =>
+      flat(
+        await benchRebuild({
+          below,
+          seconds: smoke ? 2 : 30,
+          rate: smoke ? 500 : 5_000,
+          eventsBefore: smoke ? 2_000 : 400_000,
         }),
       ),
   },

@@ -73,7 +73,7 @@ export class Engine {
   readonly #retention: LogRetention;
   readonly #lakeUpkeep: LakeUpkeep;
   readonly #history: RemovedHistory;
-  readonly #access: AccessViews;
+  readonly access: AccessViews;
   /** Connections that stage batches, those of batches in work taken out. */
   readonly #lanes: Sql[];
   /** Batches in work, so that none outlives the engine. */
@@ -122,7 +122,7 @@ export class Engine {
     this.#retention = parts.retention;
     this.#lakeUpkeep = parts.upkeep;
     this.#history = parts.history;
-    this.#access = parts.access;
+    this.access = parts.access;
     this.#lanes = parts.lanes;
     this.#commitSql = parts.commitSql;
     this.#aside = parts.aside;
@@ -454,7 +454,7 @@ export class Engine {
       recordsPerSecond: this.#throughput.perSecond(Date.now()),
       timings: this.#throughput.timings,
       lookups: this.#serving.status,
-      tasks: (await this.tasks.list()).filter(({ endedAt }) => endedAt === null),
+      tasks: await this.tasks.open(),
     };
   }
 
@@ -475,12 +475,12 @@ export class Engine {
 
   /** Rows of a table by key, prefix of the key or event time, in milliseconds. See {@link Serving.lookup} for errors. */
   lookup(table: string, parameters: LookupParameters, role?: string): Promise<LookupResult> {
-    return this.#serving.lookup(table, parameters, this.#access.maskedColumns(role, table));
+    return this.#serving.lookup(table, parameters, this.access.maskedColumns(role, table));
   }
 
   /** What changed in a table after a position. See {@link readChanges} for errors. */
   changes(table: string, since: ChangePosition, limit: number, role?: string): Promise<TableChanges> {
-    return this.#serving.changes(table, since, limit, this.#access.maskedColumns(role, table));
+    return this.#serving.changes(table, since, limit, this.access.maskedColumns(role, table));
   }
 
   /** Where to begin for what changes in a table from now on. @throws WeirError `not_found` */

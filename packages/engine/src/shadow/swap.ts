@@ -98,12 +98,13 @@ export async function isKept(sql: Sql, task: number, tables: readonly TableProgr
 }
 
 /**
- * Forgets every table beside the live ones, built or kept, with the tasks that are at it; in a transaction that takes records
+ * Forgets every table beside the live ones, built or kept, the rows that were shown of them, and the tasks that are at it; in a transaction that takes records
  * out of the live ones for good. Their files go with the sweep that follows.
  */
 export async function forgetBeside(sql: Sql, why: string): Promise<void> {
   await dropLeft(sql, new Set(), new Set());
   await sql.run(`DELETE FROM db.weir.barriers;
+    UPDATE db.weir.tasks SET result = NULL WHERE kind = 'rebuild';
     UPDATE db.weir.tasks SET state = 'failed', ended_at = now()::TIMESTAMP, error = ${text(why)}
     WHERE kind = 'rebuild' AND state IN ('waiting', 'running', 'ready')`);
 }

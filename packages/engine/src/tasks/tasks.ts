@@ -69,6 +69,12 @@ export class Tasks {
     return this.#runner.list(limit);
   }
 
+  /** Those that have not ended, newest first; without what they found, which may hold rows of tables. */
+  async open(): Promise<TaskInfo[]> {
+    const tasks = await this.list();
+    return tasks.filter(({ endedAt }) => endedAt === null).map((task) => ({ ...task, result: null }));
+  }
+
   /** @throws WeirError `not_found` */
   show(id: number): Promise<TaskInfo> {
     return this.#runner.show(id);

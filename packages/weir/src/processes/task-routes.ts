@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { Engine, QuarantineRequest, RebuildRequest, TaskInfo } from "@weir/engine";
-import { demand } from "@weir/govern";
+import { demand, mayRole } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
 import { allow, integer, readJsonObject } from "./http-json.ts";
 
@@ -42,9 +42,19 @@ export async function tasked(
   }
   allow(request, "GET");
   demand(caller, "status");
-  if (id !== undefined) return { value: await engine.tasks.show(Number(id)) };
+  const isAll = mayRole(caller.role, "query") && !engine.access.isLimited(caller.role);
+  const shown = (task: TaskInfo): TaskInfo => (isAll ? task : withoutRows(task));
+  if (id !== undefined) return { value: shown(await engine.tasks.show(Number(id))) };
   const limit = integer("limit", url.searchParams.get("limit") ?? undefined, mostTasks);
-  return { value: { tasks: await engine.tasks.list(limit) } };
+  return { value: { tasks: (await engine.tasks.list(limit)).map(shown) } };
+}
+
+/** A task without the rows that a comparison shows: for roles that do not see every column of them. */
+function withoutRows(task: TaskInfo): TaskInfo {
+  const result = task.result as { comparison?: readonly object[] } | null;
+  if (result?.comparison === undefined) return task;
+  const comparison = result.comparison.map((view) => ({ ...view, samples: [] }));
+  return { ...task, result: { ...result, comparison } };
 }
 
 /** Recorded before it is done. @throws WeirError `invalid_usage`, `task_running` */

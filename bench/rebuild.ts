@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { liveLatency } from "./backfill.ts";
+import { drain, query, runLoad, withWeir } from "./instance.ts";
+import type { Quantiles } from "./instance.ts";
+
+export interface RebuildBenchOptions {
+  readonly below: string;
+  /** Of live load, each time. */
+  readonly seconds: number;
+  /** Live events per second. */
+  readonly rate: number;
+  /** Events that are there before, at the same rate and as fast as they are taken. */
+  readonly eventsBefore: number;
+}
+
+export interface RebuildBenchResult {
+  /** From the moment a client stamps a live event until a query sees it. */
+  readonly aloneMs: Quantiles;
+  readonly besideRebuildMs: Quantiles;
+  /** p95 beside the rebuild over p95 alone. */
+  readonly slower: number;
+  /** Rows that the rebuilds read per second of the time that they worked. */
+  readonly rowsPerSecond: number;
+  readonly rebuilds: number;
+  /** Whether live and new tables were the same each time, and all checks hold. */
+  readonly verified: boolean;
+}
+
+interface Task {
+  readonly id: number;
+  readonly state: string;
+  readonly progress: { readonly done: number; readonly busyMs: number };
+}
+
+/** Live events with and without a table being built anew beside them, at the default share, in one instance. */
+export const benchRebuild = (options: RebuildBenchOptions): Promise<RebuildBenchResult> =>
+  withWeir(options.below, (url) => measure(url, options));
+
+async function measure(
+  url: string,
+  { seconds, rate, eventsBefore }: RebuildBenchOptions,
+): Promise<RebuildBenchResult> {
+  await runLoad(url, { seconds: eventsBefore / (rate * 4), rate: rate * 4, seed: 1 });
+  await drain(url);
+  const alone = await liveLatency(url, { seconds, rate, seed: 2 });
+  const [[table] = []] = await query(url, "SELECT name FROM weir.tables ORDER BY name LIMIT 1");
+  const measured = new AbortController();
+  const done: Task[] = [];
+  const rebuilding = (async () => {
+    while (!measured.signal.aborted) {
+      const { id } = await ask<Task>(url, "/api/rebuild", { table, swap: "same" });
+      for (;;) {
+        const task = await ask<Task>(url, `/api/tasks/${id}`);
+        if (task.state !== "waiting" && task.state !== "running") {
+          done.push(task);
+          break;
+        }
+        await sleep(50);
+      }
+    }
+  })();
+  const beside = await liveLatency(url, { seconds, rate, seed: 3 });
+  measured.abort();
+  await rebuilding;
+  const verify = await ask<{ ok: boolean }>(url, "/api/verify");
+  const rows = done.reduce((sum, { progress }) => sum + progress.done, 0);
+  const busyMs = done.reduce((sum, { progress }) => sum + progress.busyMs, 0);
+  return {
+    aloneMs: alone,
+    besideRebuildMs: beside,
+    slower: beside.p95 / alone.p95,
+    rowsPerSecond: (rows * 1000) / busyMs,
+    rebuilds: done.length,
+    verified: verify.ok && done.every(({ state }) => state === "done"),
+  };
+}
+
+/** @param body of a POST; a GET where there is none */
+async function ask<T>(url: string, path: string, body?: object): Promise<T> {
+  const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  return (await (await fetch(`${url}${path}`, init)).json()) as T;
+}
