@@ -61,6 +61,8 @@ export default defineProject({
     store: postgres({
       url: env("PULSECART_STORE_URL", "postgres://postgres@localhost:5432/store"),
       tables: ["public.customers", "public.products", "public.stock", "public.orders", "public.order_items"],
+      // Tokens stand for these, wherever Weir keeps a row; the values are in the vault.
+      pii: { "public.customers": { email: "email", name: "name", street: "address", phone: "phone" } },
     }),
 
     // Charges, as Stripe calls about them at /v1/webhooks/stripe. Those that it did not call about are found in its list of
@@ -152,6 +154,7 @@ export default defineProject({
       key: "id",
       columns: {
         id: Type.Integer(),
+        email: Type.String(),
         tier: Type.String(),
         country: Type.String(),
         street: Type.String(),

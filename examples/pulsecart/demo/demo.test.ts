@@ -33,11 +33,13 @@ function expectStore({ output }: DemoRun): void {
     expect(output).toMatch(new RegExp(`^${line} +EUR ([1-9][\\d,.]*) +EUR \\1 +ok$`, "m"));
   }
   const rows = ["orders, one by one", "their items", "customers, where they live", "stock, by place"];
+  rows.push("e-mail addresses, as tokens", "streets, as tokens");
   for (const line of [...rows, "orders delivered", "log lines INFO", "bad ones, in quarantine"]) {
     expect(output).toMatch(new RegExp(`^${line} +([1-9][\\d,]*) +\\1 +ok$`, "m"));
   }
   expect(output).toMatch(/^products, with descriptions +24 +24 +ok$/m);
   expect(output).toMatch(/^rows of [1-9]\d* deleted orders +0 +0 +ok$/m);
+  expect(output).toMatch(/^e-mail addresses in the clear +0 +0 +ok$/m);
   // More states than products: prices did change while Weir watched.
   const [, states] = /^states of products +(\d+) +\1 +ok$/m.exec(output) ?? [];
   expect(Number(states)).toBeGreaterThan(24);

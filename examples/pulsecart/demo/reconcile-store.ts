@@ -59,8 +59,8 @@ const tables: readonly Question[] = [
   },
   {
     what: "customers, where they live",
-    theirs: `SELECT lpad(id::text, 12, '0') AS key, concat_ws('|', tier, country, street, city, phone) AS text FROM customers`,
-    weir: `SELECT lpad(id::text, 12, '0') AS key, concat_ws('|', tier, country, street, city, _extra->>'phone') AS text FROM customers`,
+    theirs: `SELECT lpad(id::text, 12, '0') AS key, concat_ws('|', tier, country, city, CASE WHEN phone IS NULL THEN 'none' END) AS text FROM customers`,
+    weir: `SELECT lpad(id::text, 12, '0') AS key, concat_ws('|', tier, country, city, CASE WHEN _extra->>'phone' IS NULL THEN 'none' END) AS text FROM customers`,
   },
   {
     what: "products, with descriptions",
@@ -92,6 +92,22 @@ const counts: readonly Question[] = [
     what: "states of products",
     theirs: "SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM price_changes)",
     weir: "SELECT count(*) FROM products_history",
+  },
+  {
+    what: "e-mail addresses, as tokens",
+    theirs: "SELECT count(DISTINCT email) FROM customers",
+    weir: "SELECT count(DISTINCT email) FROM customers WHERE email LIKE 'tok_email_%'",
+  },
+  {
+    what: "streets, as tokens",
+    theirs: "SELECT count(DISTINCT street) FROM customers",
+    weir: "SELECT count(DISTINCT street) FROM customers WHERE street LIKE 'tok_address_%'",
+  },
+  {
+    what: "e-mail addresses in the clear",
+    theirs: "SELECT 0",
+    weir: `SELECT count(*) FROM (SELECT text FROM raw UNION ALL SELECT text FROM quarantine UNION ALL SELECT email FROM customers_history)
+      WHERE regexp_matches(text, '[a-z0-9]@[a-z0-9-]+[.][a-z]')`,
   },
 ];
 
