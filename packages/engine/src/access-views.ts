@@ -1,8 +1,10 @@
 import { ident, text } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
-import type { Sql } from "./database.ts";
-import type { JsonValue } from "./database.ts";
+import type { JsonValue, Sql } from "./database.ts";
+import type { Lake } from "./lake.ts";
+import { setNoFiles } from "./views.ts";
+import type { FileView } from "./views.ts";
 
 /**
  * Which columns a role does not see: `"table.column"`, or `"*.column"` for the column of that name wherever it is. A role that is not
@@ -35,13 +37,19 @@ export class AccessViews {
   }
 
   /** Makes every role's views anew, over those of `db.main`. @throws WeirError `project_invalid` for a column that there is not */
-  static async create(sql: Sql, program: Program, roles: RoleMasks): Promise<AccessViews> {
+  static async create(
+    sql: Sql,
+    lake: Lake,
+    views: readonly FileView[],
+    { program, access: roles = {} }: { readonly program: Program; readonly access?: RoleMasks },
+  ): Promise<AccessViews> {
     const old = await sql.rows<{ name: string }>(
       "SELECT schema_name AS name FROM duckdb_schemas() WHERE database_name = 'db' AND starts_with(schema_name, 'access_')",
     );
     for (const { name } of old) await sql.run(`DROP SCHEMA db.${ident(name)} CASCADE`);
     const columns = Object.keys(roles).length === 0 ? new Map<string, ViewColumn[]>() : await columnsOf(sql);
     const masks = new Map<string, ReadonlyMap<string, ReadonlySet<string>>>();
+    for (const view of views) await setNoFiles(sql, lake, view);
     for (const [role, masked] of Object.entries(roles)) {
       const byView = resolve(program, columns, masked);
       const statements = [...columns].map(([view, all]) => viewSql(role, view, all, byView.get(view)));

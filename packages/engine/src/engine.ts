@@ -198,7 +198,7 @@ export class Engine {
       for (const [table, reason] of aside) options.onEvent?.({ kind: "table_set_aside", table, reason });
       await prepareChanges(commitSql, options.program);
       const views = await createViews(commitSql, lake, options.program);
-      const access = await AccessViews.create(commitSql, options.program, options.access ?? {});
+      const access = await AccessViews.create(commitSql, lake, views, options);
       const replaced = new ReplacedFiles(lake, settings.replacedGraceMs);
       const snapshots = new Snapshots(database, lake, replaced, views);
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings);

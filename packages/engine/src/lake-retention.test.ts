@@ -271,6 +271,30 @@ test("files that a query may read stay until it ends, and not longer", async () 
   expect(await problems()).toEqual([]);
 }, 60_000);
 
+test("what another record took the place of is not merged along", async () => {
+  harness = new Harness({ internals: { keep: forever, upkeepEveryMs: 1, quietMs: 0, replacedGraceMs: 0 } });
+  await harness.open(programOf(tables));
+  await harness.load([sale("a", ago(5, 600)), sale("b", ago(5, 601))]);
+  await harness.load([sale("a", ago(5, 500), 0, { who: "bob" })]);
+  await harness.load([sale("c", ago(5, 602))]);
+  const of = async (sql: string): Promise<unknown> => (await harness?.rows(sql))?.[0]?.[0];
+  await expect
+    .poll(() => of("SELECT count(*)::INTEGER FROM weir.files WHERE zone = 'clean'"), { timeout: 20_000 })
+    .toBe(1);
+  await expect.poll(() => of("SELECT count(*)::INTEGER FROM weir.superseded"), { timeout: 20_000 }).toBe(0);
+  expect(await of("SELECT sum(rows)::INTEGER FROM weir.files WHERE zone = 'clean'")).toBe(3);
+  expect(await harness.rows("SELECT id, who FROM sold ORDER BY id")).toEqual([
+    ["a", "bob"],
+    ["b", "ann"],
+    ["c", "ann"],
+  ]);
+  expect((await harness.engine.trace("a", "sold"))[0]?.receipts.map(({ outcome }) => outcome)).toEqual([
+    "duplicate",
+    "loaded",
+  ]);
+  expect(await problems()).toEqual([]);
+}, 60_000);
+
 test("lengths are checked before anything is opened", () => {
   const known = { contracts: ["sold"], tables: ["daily"] };
   const refused = (retention: Parameters<typeof resolveRetention>[0], horizonDays = 30): unknown => {

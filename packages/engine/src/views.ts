@@ -135,6 +135,10 @@ export async function setFiles(sql: Sql, lake: Lake, view: FileView): Promise<vo
     FROM db.weir.files WHERE zone = ${text(view.zone)} ${entries})`);
 }
 
+/** Lets a view read no file but the one that gives it columns: to bind it takes as long as there are files. */
+export const setNoFiles = (sql: Sql, lake: Lake, view: FileView): Promise<void> =>
+  sql.run(`SET VARIABLE ${variableOf(view.name)} = [${text(lake.path(view.emptyPath))}]`);
+
 function hashOf(contract: ContractProgram): string {
   let hash = 0;
   for (const character of contract.emptyClean) hash = (Math.imul(hash, 31) + character.charCodeAt(0)) >>> 0;
