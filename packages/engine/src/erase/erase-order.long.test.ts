@@ -21,7 +21,7 @@ const withoutContract =
   });
 
 const defects: Readonly<Record<string, Parameters<typeof runErased>[1]>> = {
-  "records of one contract are not looked at": { before: withoutContract("page") },
+  "records of one contract are not looked at": { before: withoutContract("gift") },
   "late records are not looked at": { after: (program) => ({ ...program, subjects: [] }) },
   "a table keeps its groups": {
     before: withTable("lifetime", (table) => ({
