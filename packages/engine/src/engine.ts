@@ -182,7 +182,7 @@ export class Engine {
       const erasure = resolveErasure(options.privacy, settings.logRetentionMs);
       const salts = await prepareSchema(commitSql);
       const eraseSql = await database.connect();
-      const suppression = new Suppression();
+      const suppression = new Suppression(options.program);
       await suppression.read(commitSql);
       const vault = await openVault(database, options);
       await checkColumns(commitSql, options.program.contracts);

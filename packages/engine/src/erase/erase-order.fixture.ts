@@ -71,13 +71,13 @@ function isOf(closure: ReadonlySet<string>, { contract: { name }, value }: Clean
   });
 }
 
-/** @param defects what is wrong with the program, before the person is erased and after */
+/** @param defect what is wrong with the program */
 export async function runErased(
   { records, arrangement: seed, who, at }: ErasedCase,
-  defects: { before?: (program: Program) => Program; after?: (program: Program) => Program } = {},
+  defect: (program: Program) => Program = (program) => program,
 ): Promise<void> {
   const { order, steps, lanes, batchBytes, recentIds } = arrangementOf(seed);
-  const { before = (program) => program, after = before } = defects;
+  const program = defect(peopleProject.program());
   const waiting = records
     .map((record, i) => ({ record, at: order[i % order.length] ?? 0 }))
     .toSorted((a, b) => a.at - b.at)
@@ -95,11 +95,11 @@ export async function runErased(
     const request = { identifiers: [{ kind: who.kind, value: who.id }], allowMany: "a test" };
     await harness.engine.erasures.erase(request);
     isErased = true;
-    await harness.open(after(peopleProject.program()));
+    await harness.open(program);
     harness.engine.start();
   };
   try {
-    await harness.open(before(peopleProject.program()));
+    await harness.open(program);
     harness.engine.start();
     for (const [i, { records: size, writer, next }] of steps.entries()) {
       if (!isErased && i >= at * steps.length) await erase();
@@ -109,7 +109,7 @@ export async function runErased(
       if (next !== "go on") await harness.seal();
       if (next === "drain") await harness.drain();
       if (next.startsWith("restart")) {
-        await harness.open((isErased ? after : before)(peopleProject.program()));
+        await harness.open(program);
         harness.engine.start();
       }
     }

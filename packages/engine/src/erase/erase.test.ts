@@ -70,6 +70,19 @@ test("records of an erased person that come later are kept out, after a restart 
   expect(await problems()).toEqual([]);
 });
 
+test("later records are kept out also where the project does not declare any more what names a person", async () => {
+  const all = records();
+  await harness.load(all);
+  await harness.engine.erasures.erase(asked);
+  await harness.open({ ...program, tables: [], subjects: [] });
+  harness.engine.start();
+  await harness.load(all);
+  expect(await harness.rows("SELECT count(*)::INT FROM page")).toEqual([[1]]);
+  await harness.open(program);
+  expect(await harness.rows("SELECT url, views::INT FROM by_url")).toEqual([["/a", 1]]);
+  expect(await problems()).toEqual([]);
+});
+
 test("the same request again gives the same erasure", async () => {
   await harness.load(records());
   const { id, commit } = await harness.engine.erasures.erase(asked);

@@ -28,6 +28,7 @@ import type { Erasure, ErasureEvidence, ErasureRequest, OpenRequest } from "./le
 import { idHash, shortestWord, wordHash } from "./schema.ts";
 import { smallContract } from "./settings.ts";
 import type { ErasureSettings } from "./settings.ts";
+import { rememberFields } from "./suppression.ts";
 import type { Suppression } from "./suppression.ts";
 import { copyRemoved, takeOut } from "./take-out.ts";
 import type { TakenOut } from "./take-out.ts";
@@ -374,6 +375,7 @@ export class Erasures {
       await sql.run(`INSERT INTO db.privacy.suppressed SELECT ${number}, ${idHash("kind", "value")},
         CASE WHEN length(trim(value)) >= ${shortestWord} THEN ${wordHash("value")} END FROM erase_ids WHERE token IS NULL`);
       await recordErased(sql, number, commit, evidenceOf(out.taken, identifiers, request), replaced);
+      await rememberFields(sql, this.#program);
       freed = await sql.rows(
         `SELECT h0::DOUBLE AS h0, h1::DOUBLE AS h1, h2::DOUBLE AS h2, h3::DOUBLE AS h3 FROM db.weir.id_recent WHERE "commit" = ${commit}`,
       );

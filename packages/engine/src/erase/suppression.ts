@@ -10,8 +10,20 @@ import { bytesText, wordsOf } from "./words.ts";
  * anything is written of them.
  */
 export class Suppression {
+  readonly #program: Program;
+  #fields: readonly SubjectField[];
   #active = false;
   #changes = 0;
+
+  constructor(program: Program) {
+    this.#program = program;
+    this.#fields = program.subjects;
+  }
+
+  /** By which records are known: those of the program, and those that it declared when somebody was erased. */
+  get fields(): readonly SubjectField[] {
+    return this.#fields;
+  }
 
   /** Whether there is anybody to keep out. */
   get active(): boolean {
@@ -33,7 +45,47 @@ export class Suppression {
   async read(sql: Sql): Promise<void> {
     const rows = await sql.rows("SELECT 1 AS one FROM db.privacy.suppressed LIMIT 1");
     this.#active = rows.length > 0;
+    const before = await sql.rows<{ contract: string; kind: string; ofRow: string; ofText: string }>(
+      'SELECT DISTINCT contract, kind, of_row AS "ofRow", of_text AS "ofText" FROM db.privacy.fields ORDER BY ALL',
+    );
+    const fields = [...this.#program.subjects];
+    for (const field of before) {
+      if (
+        fields.some(
+          (one) => one.ofRow === field.ofRow && one.kind === field.kind && one.contract === field.contract,
+        )
+      )
+        continue;
+      if (await hasField(sql, this.#program, field)) fields.push({ ...field, isSubject: false });
+    }
+    this.#fields = fields;
   }
+}
+
+/** Whether a contract has the field still. */
+async function hasField(
+  sql: Sql,
+  { contracts }: Program,
+  { contract: name, ofRow }: Pick<SubjectField, "contract" | "ofRow">,
+): Promise<boolean> {
+  const contract = contracts.find((one) => one.contract.name === name);
+  if (contract === undefined) return false;
+  return await sql.run(`SELECT ${ofRow} FROM (${contract.emptyClean}) r`).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Remembers the fields that name persons, within the transaction that erases one. */
+export async function rememberFields(sql: Sql, { subjects }: Program): Promise<void> {
+  const rows = subjects.map(
+    ({ contract, kind, ofRow, ofText }) =>
+      `(${text(contract)}, ${text(kind)}, ${text(ofRow)}, ${text(ofText)})`,
+  );
+  if (rows.length === 0) return;
+  await sql.run(
+    `INSERT INTO db.privacy.fields SELECT * FROM (VALUES ${rows.join(", ")}) v EXCEPT SELECT * FROM db.privacy.fields`,
+  );
 }
 
 const anyOf = (fields: readonly SubjectField[], of: "ofRow" | "ofText"): string =>
@@ -52,21 +104,21 @@ export const noSuppressed = `CREATE TABLE suppressed_lines (_key BIGINT);
  */
 export async function suppress(
   sql: Sql,
-  program: Program,
+  subjects: readonly SubjectField[],
   contracts: readonly ContractProgram[],
   unknown: string,
 ): Promise<void> {
-  for (const contract of contracts) await suppressRecords(sql, program, contract);
+  for (const contract of contracts) await suppressRecords(sql, subjects, contract);
   await suppressLines(sql, unknown);
 }
 
 /** Adds the records of a contract. */
 async function suppressRecords(
   sql: Sql,
-  program: Program,
+  subjects: readonly SubjectField[],
   { contract: { name } }: ContractProgram,
 ): Promise<void> {
-  const fields = program.subjects.filter((field) => field.contract === name);
+  const fields = subjects.filter((field) => field.contract === name);
   if (fields.length === 0) return;
   const rows = ident(`rows_${name}`);
   await sql.run(`INSERT INTO suppressed_lines SELECT r._key FROM ${rows} r WHERE r._ok AND coalesce(${anyOf(fields, "ofRow")}, FALSE);
