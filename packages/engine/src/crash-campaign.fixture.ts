@@ -204,6 +204,14 @@ export class EngineCampaign {
     mustBeKilled(failpoint, end, engine);
   }
 
+  /** Kills engines at one step after the other, each with records to load beside. */
+  async dieInTurn(failpoints: readonly string[], run: EngineRun): Promise<void> {
+    for (const failpoint of failpoints) {
+      await this.fill(2);
+      await this.dieAt(failpoint, run);
+    }
+  }
+
   /** Kills an engine at some moment of its start or of its first commits. */
   async dieSomewhen(run: EngineRun = {}): Promise<void> {
     const engine = await this.startEngine(run);

@@ -3,24 +3,22 @@ import { expect, test } from "vitest";
 import { narrowed, reprocessing } from "./crash-quarantine.fixture.ts";
 
 const seed = seedOfRun();
+const tasks = (...steps: string[]): string[] => steps.map((step) => `engine.task.${step}`);
 
 test(`killed at every step of a task under load (SEED=${seed})`, async () => {
   const campaign = await narrowed(seed);
   try {
-    await campaign.feed();
-    for (const step of [
+    const steps = tasks(
       "added:1",
       "split_written:1",
       "split_recorded:1",
       "staged:1",
       "staged:2",
       "committed:1",
-      "committed:2",
-    ]) {
-      await campaign.dieAt(`engine.task.${step}`, reprocessing);
-    }
-    await campaign.quiet();
-    // No batch waits: these commits are the task's.
+    );
+    await campaign.dieInTurn(steps, reprocessing);
+    await campaign.dieAt("engine.task.staged:1", reprocessing);
+    // With no records to load, these commits are the task's.
     for (const step of ["deduplicated", "clean_written", "tables_merged", "before_commit", "after_commit"])
       await campaign.dieAt(`engine.commit.${step}:1`, reprocessing);
     await campaign.dieAt("engine.task.before_end:1", reprocessing);

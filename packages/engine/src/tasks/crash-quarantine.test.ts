@@ -8,9 +8,7 @@ const seed = seedOfRun();
 test(`killed while it reprocesses under load (SEED=${seed})`, async () => {
   const campaign = await narrowed(seed);
   try {
-    await campaign.feed();
-    for (const step of ["staged:1", "committed:1"]) await campaign.dieAt(`engine.task.${step}`, reprocessing);
-    await campaign.quiet();
+    await campaign.dieInTurn(["engine.task.staged:1", "engine.task.committed:1"], reprocessing);
     await campaign.dieAt("engine.commit.before_commit:1", reprocessing);
     expect((await campaign.problems()).slice(0, 10)).toEqual([]);
   } finally {

@@ -15,15 +15,3 @@ export async function loaded(seed: number): Promise<EngineCampaign> {
   await campaign.dieAt("engine.commit.after_commit:3", { settings });
   return campaign;
 }
-
-/** Kills it at each step in turn, with records to load beside. */
-export async function dieInTurn(
-  campaign: EngineCampaign,
-  steps: readonly string[],
-  run: EngineRun,
-): Promise<void> {
-  for (const step of steps) {
-    await campaign.fill(2);
-    await campaign.dieAt(`engine.task.${step}`, run);
-  }
-}
