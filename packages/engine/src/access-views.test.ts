@@ -165,6 +165,11 @@ describe("a role without some columns", () => {
     expect(await answer("SELECT lower(plan) FROM customers ORDER BY _extra", "analyst")).toContain("free");
   });
 
+  test("does not get a hash of what it does not see", async () => {
+    expect(await answer("SELECT _content FROM signup", "analyst")).toContain("[[null]]");
+    expect(await answer("SELECT _content FROM signup")).not.toContain("null");
+  });
+
   test("one role's masks are not another's, and a connection keeps nothing of who had it before", async () => {
     for (let i = 0; i < 30; i++) {
       const [analyst, viewer, all] = await Promise.all([

@@ -19,6 +19,7 @@ export interface AccessOptions {
 const asSent = [
   "raw.text",
   "raw.error",
+  "raw.content",
   "quarantine.text",
   "quarantine.base64",
   "quarantine.violations",
