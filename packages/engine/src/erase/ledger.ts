@@ -149,10 +149,12 @@ export async function addRequest(
   return { number, request };
 }
 
+/** Forgets the identifiers as well; the next start takes them off the disk. */
 export const refuseRequest = (sql: Sql, number: number): Promise<void> =>
-  sql.run(
-    `UPDATE db.privacy.erasures SET state = 'refused' WHERE number = ${number} AND state = 'requested'`,
-  );
+  sql.run(`BEGIN;
+    UPDATE db.privacy.erasures SET state = 'refused', request = NULL WHERE number = ${number} AND state = 'requested';
+    INSERT OR REPLACE INTO db.privacy.meta VALUES ('rewrite', 'due');
+    COMMIT`);
 
 /** Within the transaction that erases. */
 export async function recordErased(
