@@ -41,7 +41,7 @@ export const crashInternals: Partial<ResolvedSettings> = {
 
 const source = new URL("crash-engine.fixture.ts", import.meta.url);
 /** Of the log of one writer; past it, it waits for the engine. */
-const mostWaitingBytes = 2_000_000;
+const mostWaitingBytes = 300_000;
 /** Between two appends. */
 const receiptStepUs = 20 * 60_000_000;
 
