@@ -18,7 +18,7 @@ import { benchSeenIds } from "./seen-ids.ts";
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,logs,engine,ids,identity,sessions,capture,throughput,latency,backfill,rebuild,lookups,scans,memory   some of them
+ *   --only collect,logs,engine (and engine_plain, engine_tagged),ids,identity,sessions,capture,throughput,latency,backfill,rebuild,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -53,6 +53,20 @@ const ids = (known: number): Benchmark => ({
   title: `engine with ${known / million} million ids already seen`,
   figure: "eventsPerSecond",
   run: async () => flat(await benchSeenIds(below, smoke ? known / 1000 : known, smoke ? 20_000 : million)),
+});
+
+const personal = (person: "plain" | "tagged", title: string): Benchmark => ({
+  title,
+  figure: "eventsPerSecond",
+  run: async () =>
+    flat(
+      await benchEngine(below, {
+        events: smoke ? 20_000 : 2 * million,
+        duplicates: 0.02,
+        seed: 1,
+        person,
+      }),
+    ),
 });
 
 const lookups = (scan: boolean): Benchmark => ({
@@ -104,6 +118,11 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     run: async () =>
       flat(await benchEngine(below, { events: smoke ? 20_000 : 2 * million, duplicates: 0.02, seed: 1 })),
   },
+  engine_plain: personal("plain", "the same with three more fields an event: e-mail address, phone, name"),
+  engine_tagged: personal(
+    "tagged",
+    "the same as engine_plain, these fields as tokens and the user's id as subject",
+  ),
   ids1: ids(million),
   ids10: ids(10 * million),
   ids50: ids(50 * million),

@@ -19,6 +19,7 @@ import { refreshStatement, rowsTable } from "./rows.ts";
  * string in it is written as it is, so a member with this value is written in no other way. Other texts are read again, and
  * each tagged member must be its token. (Reading every text again costs 1 us more an event of 1 KB than the backslash.)
  */
+const peopleTable = (contract: string): string => ident(`people_${contract}`);
 export const taggedTable = (contract: string): string => ident(`tagged_${contract}`);
 
 /** Shorter values are replaced in the members that are tagged alone: others may hold the same and mean something else. */
@@ -59,21 +60,30 @@ function masked(tag: PiiTag, value: string): string {
     THEN ${digits}[:6] || repeat('*', length(${digits}) - 10) || ${digits}[-4:] WHEN ${value} IS NOT NULL THEN '***' END`;
 }
 
+/**
+ * `people_<contract>`: the sets of values that records have together, each once. Tokens are joined to these and not to the records, of
+ * which a person has many.
+ */
 function wantedStatement(model: ContractModel): Statement {
-  const subject = model.tagged.find(({ tag }) => tag === "subject");
-  const whose = subject === undefined ? "NULL::VARCHAR" : `nullif(${valueAt(subject.path)}, '')`;
-  const selects = model.tagged
-    .filter(({ tag }) => !isMasked(tag))
-    .map(
-      ({ tag, path }) =>
-        `SELECT ${text(tag)} AS kind, ${valueAt(path)} AS value, ${tag === "subject" ? "NULL::VARCHAR" : whose} AS subject
-  FROM ${rowsTable(model.name)} r WHERE _ok AND ${valueAt(path)} <> ''`,
-    );
+  const { name, tagged } = model;
+  const subject = tagged.findIndex(({ tag }) => tag === "subject");
+  const whose = subject < 0 ? "NULL::VARCHAR" : `v${subject}`;
+  const values = tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
+  const selects = tagged.flatMap(({ tag }, i) =>
+    isMasked(tag)
+      ? []
+      : [
+          `SELECT ${text(tag)} AS kind, v${i} AS value, ${i === subject ? "NULL::VARCHAR" : whose} AS subject
+  FROM ${peopleTable(name)} WHERE v${i} IS NOT NULL`,
+        ],
+  );
   const none = "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS value, NULL::VARCHAR AS subject WHERE FALSE";
   return {
-    name: `personal values of ${model.name}`,
+    name: `personal values of ${name}`,
     purpose: "Which values need a token, and whose they are",
-    sql: `INSERT INTO pii_wanted SELECT DISTINCT * FROM (\n${[none, ...selects].join("\nUNION ALL\n")})`,
+    sql: `CREATE TABLE ${peopleTable(name)} AS SELECT DISTINCT ${lines(values)}
+FROM ${rowsTable(name)} r WHERE _ok;
+INSERT INTO pii_wanted SELECT DISTINCT * FROM (\n${[none, ...selects].join("\nUNION ALL\n")})`,
   };
 }
 
@@ -81,15 +91,17 @@ function wantedStatement(model: ContractModel): Statement {
 function replaceStatement(model: ContractModel): Statement {
   const { name, tagged } = model;
   const rows = rowsTable(name);
-  const values = tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
+  const all = tagged.map((_, i) => `v${i}`);
   const tokens = tagged.map(
     ({ tag }, i) => `${isMasked(tag) ? masked(tag, `v${i}`) : `m${i}.token`} AS t${i}`,
   );
   const joins = tagged.flatMap(({ tag }, i) =>
     isMasked(tag) ? [] : [`LEFT JOIN pii_map m${i} ON m${i}.kind = ${text(tag)} AND m${i}.value = v${i}`],
   );
+  const values = tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
+  const same = all.map((value) => `p.${value} IS NOT DISTINCT FROM r.${value}`);
   const top = [...new Set(tagged.map(({ path }) => path[0] ?? ""))];
-  const replaced = top.map((field) => {
+  const replacedColumns = top.map((field) => {
     const type = model.fields.find((one) => one.name === field)?.type;
     const value =
       type === undefined ? `r.${ident(field)}` : replacedValue(type, `r.${ident(field)}`, [field], tagged);
@@ -97,15 +109,18 @@ function replaceStatement(model: ContractModel): Statement {
   });
   const extra = copies(model, "r._extra::VARCHAR");
   const columns = [
-    ...replaced,
+    ...replacedColumns,
     ...(extra === undefined ? [] : [`CASE WHEN r._extra IS NOT NULL THEN ${extra} END::JSON AS _extra`]),
   ];
   return {
     name: `tokens in rows of ${name}`,
     purpose: "Put tokens in place of personal values",
-    sql: `CREATE TABLE ${taggedTable(name)} AS SELECT _key, ${tagged.map((_, i) => `v${i}`).join(", ")}, ${lines(tokens)}
-FROM (SELECT _key, ${lines(values)} FROM ${rows} r WHERE _ok) ${joins.join("\n")}
-WHERE coalesce(${tagged.map((_, i) => `v${i}`).join(", ")}) IS NOT NULL;
+    sql: `CREATE TABLE named_people AS SELECT ${all.join(", ")}, ${lines(tokens)}
+FROM ${peopleTable(name)} ${joins.join("\n")}
+WHERE coalesce(${all.join(", ")}) IS NOT NULL;
+CREATE TABLE ${taggedTable(name)} AS SELECT r._key, p.*
+FROM (SELECT _key, ${lines(values)} FROM ${rows} r WHERE _ok) r JOIN named_people p ON ${same.join(" AND ")};
+DROP TABLE named_people;
 CREATE TABLE tokenized AS SELECT r.* REPLACE (${lines(columns)})
 FROM ${rows} r LEFT JOIN ${taggedTable(name)} t USING (_key);
 DROP TABLE ${rows};
@@ -181,7 +196,8 @@ export function keptText({ tagged }: ContractModel, base: string, order: readonl
   for (const i of strings) {
     const [member] = membersOf(tagged[i] as TaggedField, i);
     levels = `(SELECT *, string_split(${rest(before)}, coalesce(${member?.found}, ${nowhere})) AS _p${i} FROM ${levels})`;
-    heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN _p${i}[1] || ${member?.by} END`);
+    heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN _p${i}[1] END`);
+    heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN ${member?.by} END`);
     proofs.push(`len(_p${i}) = CASE WHEN t${i} IS NULL THEN 1 ELSE 2 END`);
     before = i;
   }
