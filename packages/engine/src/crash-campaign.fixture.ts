@@ -36,7 +36,7 @@ export const crashSettings: EngineSettings = {
 export const crashInternals: Partial<ResolvedSettings> = {
   recentIds: 50,
   upkeepEveryMs: 50,
-  taskChunkRows: 60,
+  taskChunkRows: 20,
 };
 
 const source = new URL("crash-engine.fixture.ts", import.meta.url);
