@@ -1,4 +1,5 @@
 import type { PrivacySpec, Program } from "@weir/compile";
+import type { WeirError } from "@weir/contract";
 import type { LogStore } from "@weir/log";
 import type { Committed } from "./commit.ts";
 import type { Commits } from "./commits.ts";
@@ -43,6 +44,8 @@ export type EngineEvent =
   | { readonly kind: "tables_built"; readonly tables: readonly string[] }
   | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string }
   | { readonly kind: "erasure_complete"; readonly id: string }
+  /** A request that an earlier process left could not be done. The next start tries again. */
+  | { readonly kind: "erasure_failed"; readonly error: WeirError }
   /** To be started anew when it is convenient: only a start writes the state file without what was erased. */
   | { readonly kind: "restart_due" }
   /** Not complete after this share of the time until its deadline. */

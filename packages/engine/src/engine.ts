@@ -275,7 +275,9 @@ export class Engine {
     if (this.#loop !== undefined) return;
     this.#serving.start();
     this.tasks.start();
-    void this.erasures.resume().catch(() => undefined);
+    void this.erasures.resume((error) => {
+      if (!this.#stopping) this.#options.onEvent?.({ kind: "erasure_failed", error: engineError(error) });
+    });
     this.#loop = this.#run().catch((error: unknown) => {
       this.#fail(engineError(error));
     });

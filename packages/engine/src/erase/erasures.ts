@@ -185,12 +185,16 @@ export class Erasures {
     });
   }
 
-  /** Goes on with requests that an earlier process left. */
-  resume(): Promise<void> {
-    return this.#inTurn(async () => {
+  /**
+   * Goes on with requests that an earlier process left.
+   *
+   * @param failed hears of what could not be done: it stays for the next start, and the others go on
+   */
+  async resume(failed: (error: unknown) => void): Promise<void> {
+    await this.#inTurn(async () => {
       await this.#destroy();
-      for (const open of await openRequests(this.#sql)) await this.#execute(open);
-    });
+      for (const open of await openRequests(this.#sql)) await this.#execute(open).catch(failed);
+    }).catch(failed);
   }
 
   /** Notes what is gone from disk since. Gives the ids of requests that are complete with it; none while one is in work. */

@@ -19,6 +19,10 @@ export async function startEngine(
       logger.log("info", `built from history: ${event.tables.join(", ")}`, { tables: event.tables });
     else if (event.kind === "erasure_complete")
       logger.log("info", `erasure ${event.id} is complete`, { erasure: event.id });
+    else if (event.kind === "erasure_failed")
+      logger.log("error", "an erasure could not go on; weir erase list", {
+        error: toPlainError(event.error),
+      });
     else if (event.kind === "restart_due")
       context.send({ type: "restart", why: "to write its state without what was erased" });
     else if (event.kind === "erasure_late") {
