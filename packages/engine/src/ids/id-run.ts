@@ -1,6 +1,5 @@
-import { closeSync, fsync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import { WeirError } from "@weir/contract";
 import { crc32 } from "node:zlib";
 import { syncPaths } from "../durable.ts";
@@ -169,8 +168,8 @@ export class IdRunWriter {
     header.writeUInt32LE(this.#filter.length, 12);
     header.writeUInt32LE(crc32(tail), 16);
     writeFully(this.#fd, header, 0);
-    await sync(this.#fd);
     closeSync(this.#fd);
+    await syncPaths([`${this.#path}.tmp`]);
     renameSync(`${this.#path}.tmp`, this.#path);
     await syncPaths([dirname(this.#path)]);
   }
@@ -179,8 +178,6 @@ export class IdRunWriter {
     closeSync(this.#fd);
   }
 }
-
-const sync = promisify(fsync);
 
 const bytesOf = (words: Uint32Array): Buffer => Buffer.from(words.buffer, words.byteOffset, words.byteLength);
 
