@@ -77,6 +77,8 @@ async function run(options: DemoOptions, dataDir: string, stopping: Stopping): P
     stopping.failWith(clients.ledger);
     store?.open(platform.url);
     try {
+      // A machine that is slow to start processes has traffic for as long as any other.
+      await stopping.guard(clients.opened);
       if (options.forMs !== undefined) stopping.after(options.forMs);
       const startedAt = performance.now();
       const display = displayFor();

@@ -18,6 +18,8 @@ export interface ClientProgress {
 export class ClientProcess {
   readonly #child: ChildProcess;
   readonly #ledger: Promise<ClientLedger>;
+  /** Resolves once the shop is open and its first visitors are let in. */
+  readonly opened: Promise<void>;
   progress: ClientProgress;
 
   /** @param log file descriptor for what SDKs print */
@@ -28,8 +30,11 @@ export class ClientProcess {
       execArgv: ["--import", import.meta.resolve("tsx")],
       stdio: ["ignore", log, log, "ipc"],
     });
+    let open: () => void;
+    this.opened = new Promise((resolve) => (open = resolve));
     this.#ledger = new Promise((resolve, reject) => {
       this.#child.on("message", (message: FromClients) => {
+        open();
         if (message.type === "progress") this.progress = message;
         else resolve(message.ledger);
       });

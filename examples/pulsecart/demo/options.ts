@@ -15,7 +15,7 @@ export interface DemoOptions {
 
 export const usage = `npm run demo -- [options]
 
-  --for <time>        end after this long, such as 20s or 5m (default: until Ctrl-C)
+  --for <time>        end after so much traffic, such as 20s or 5m (default: until Ctrl-C)
   --rate <n>          records a second, about (default: 1200)
   --port <port>       port to accept records on (default: any free one)
   --no-store          without the store on PostgreSQL, its payments, files and log lines
