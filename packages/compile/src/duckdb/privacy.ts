@@ -319,7 +319,7 @@ function freeLeaves(
     );
   }
   if (type.kind === "string") return isFreeText(type) ? [value] : [];
-  return hasFreeText(type) ? [`${value}::VARCHAR`] : [];
+  return holdsText(type) ? [`${value}::VARCHAR`] : [];
 }
 
 /** Whether nothing says what the text is. */
@@ -329,9 +329,10 @@ export const isFreeText = (type: FieldType): boolean =>
   type.pattern === undefined &&
   type.values === undefined;
 
-function hasFreeText(type: FieldType): boolean {
-  if (type.kind === "array") return hasFreeText(type.items.type);
-  if (type.kind === "map") return hasFreeText(type.values.type) || type.values.type.kind === "string";
-  if (type.kind === "object") return type.fields.some(({ type: inner }) => hasFreeText(inner));
-  return type.kind === "json" || isFreeText(type);
+/** Whether a list or a map has texts: all of these are searched, whatever is declared of them, and the names in a map. */
+function holdsText(type: FieldType): boolean {
+  if (type.kind === "array") return holdsText(type.items.type);
+  if (type.kind === "object") return type.fields.some(({ type: inner }) => holdsText(inner));
+  if (type.kind === "string") return type.values === undefined;
+  return type.kind === "json" || type.kind === "map";
 }

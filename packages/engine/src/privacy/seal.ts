@@ -21,19 +21,20 @@ export async function sealRejected(
   const { n } = await sql.row<{ n: number }>(`SELECT count(*)::DOUBLE AS n ${failed}`);
   if (n === 0) return;
   const seal = await vault.sealer(new Date().toISOString().slice(0, 10));
-  const cards = cardFields(contracts);
+  const codes = codeFields(contracts);
+  const everyCode = [...codes.values()].flat();
   const rows = await sql.stream(`SELECT l._key, l.text, l.error, j.violations, r.contract ${failed}`);
   const appender = await sql.connection.createAppender("sealed", schema, "memory");
   await eachRow(rows, (value) => {
     const [text, error, violations, contract] = [1, 2, 3, 4].map((i) => value(i) as string | null);
     let kept = text ?? "";
-    if (isObjectText(kept))
-      for (const path of cards.get(contract ?? "") ?? []) kept = rewrittenAt(kept, path, '"***"');
+    const paths = contract === null ? everyCode : (codes.get(contract ?? "") ?? []);
+    if (isObjectText(kept)) for (const path of paths) kept = rewrittenAt(kept, path, ' "***"');
     appender.appendBigInt(value(0) as bigint);
     appender.appendVarchar(seal(kept));
     for (const part of [
       error === null || error === undefined ? null : sealedDetail(error, seal),
-      violations === null || violations === undefined ? null : sealedFindings(violations, seal),
+      violations === null || violations === undefined ? null : sealedFindings(violations, paths, seal),
     ]) {
       if (part === null) appender.appendNull();
       else appender.appendVarchar(part);
@@ -46,8 +47,8 @@ export async function sealRejected(
   );
 }
 
-/** Where a contract has security codes of cards: nothing may keep them, sealed or not. */
-function cardFields(contracts: readonly ContractProgram[]): Map<string, readonly (readonly string[])[]> {
+/** Where contracts have security codes of cards: nothing may keep them, sealed or not. What no contract takes may be a record of any. */
+function codeFields(contracts: readonly ContractProgram[]): Map<string, readonly (readonly string[])[]> {
   return new Map(
     contracts.map(({ contract, model }) => [
       contract.name,
@@ -69,13 +70,23 @@ interface Found {
   readonly message: string;
 }
 
-function sealedFindings(violations: string, seal: (plain: string) => string): string {
+function sealedFindings(
+  violations: string,
+  codes: readonly (readonly string[])[],
+  seal: (plain: string) => string,
+): string {
+  const pointers = codes.map((path) =>
+    path.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
+  );
+  // What was found at an object has what is in it.
+  const hasCode = (pointer: string): boolean =>
+    pointers.some((code) => code === pointer || code.startsWith(`${pointer}/`));
   const sealed = (JSON.parse(violations) as Found[]).map((one) =>
     one.found === ""
       ? one
       : {
           ...one,
-          found: seal(one.found),
+          found: hasCode(one.pointer) ? "***" : seal(one.found),
           message: `${one.pointer === "" ? "The record" : one.pointer} breaks ${one.keyword} ${one.expected}.`,
         },
   );

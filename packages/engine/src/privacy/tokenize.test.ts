@@ -38,6 +38,8 @@ const signup = contract("signup", {
     note: Type.Optional(Type.String()),
     code: Type.Optional(notPii(Type.String())),
     tags: Type.Optional(Type.Array(Type.String())),
+    slugs: Type.Optional(Type.Array(Type.Object({ of: Type.String({ pattern: "." }) }))),
+    seen: Type.Optional(Type.Record(Type.String(), Type.Integer())),
   }),
 });
 const customers = changeContract("db", {
@@ -159,7 +161,22 @@ test("the original is judged; card data is masked and accepted again when the te
   const opened = await harness.engine.vault!.unseal(
     (await harness.rows("SELECT text FROM quarantine ORDER BY id")).map(String),
   );
-  expect(opened[1]).toContain('"cvv":"***"');
+  expect(opened[1]).toContain('"cvv": "***"');
+});
+
+test("security codes of cards are kept nowhere, sealed or not: not in what was found either, nor of records that no contract takes", async () => {
+  await harness.load([
+    record("1", { cvv: 7373 }),
+    record("2", { cvv: "7373", email: "none" }),
+    { source: "web", sent: "signup@9.0.0", text: '{"id":"3","cvv":"7373"}' },
+    { source: "web", sent: "unknown_thing", text: '{"id":"4","cvv":"7373"}' },
+  ]);
+  const rows = await harness.rows("SELECT text, violations FROM quarantine ORDER BY id");
+  const sealed = JSON.stringify(rows).match(/sealed:\d+:[A-Za-z0-9+/=]+/g) ?? [];
+  const opened = await harness.engine.vault!.unseal(sealed);
+  expect(opened).toHaveLength(5);
+  expect(opened.join()).toContain('"none"');
+  expect([...opened, ...(await restored())].join()).not.toContain("7373");
 });
 
 test("what fails is sealed: text, bytes, details and findings; reasons and pointers are readable", async () => {
@@ -240,6 +257,18 @@ test("undeclared addresses and card numbers are masked in fields, lists, unknown
   const texts = JSON.stringify(await harness.rows("SELECT text FROM raw"));
   for (const needle of ["bob@", "eve@", "known@", "4111-"]) expect(texts).not.toContain(needle);
   expect((await harness.engine.verify()).ok).toBe(true);
+});
+
+test("lists are searched whatever is declared of their items, and the names in maps of numbers", async () => {
+  await harness.load([
+    record("1", { slugs: [{ of: "ann@example.com" }] }),
+    record("2", { seen: { "ann@example.com": 3, "bob@example.com": 4 } }),
+  ]);
+  expect(await harness.rows("SELECT slugs::VARCHAR, seen::VARCHAR FROM signup ORDER BY id")).toEqual([
+    ["[{'of': '[email]'}]", null],
+    [null, "{'[email]'=3, '[email] 2'=4}"],
+  ]);
+  expect(JSON.stringify(await harness.rows("FROM raw"))).not.toContain("@example");
 });
 
 const change = (

@@ -51,7 +51,7 @@ export async function takeOutPii(
     if (program.privacy.detect) await maskFreeText(staging, contract, orders.get(contract));
   }
   failpoint("engine.privacy.rows");
-  await sealRejected(staging, vault, contracts);
+  await sealRejected(staging, vault, program.contracts);
   await sql.run(`ALTER TABLE lines RENAME TO received_lines;
     CREATE VIEW kept_lines AS ${keptLines(orders)};
     CREATE VIEW lines AS SELECT l.* REPLACE (coalesce(s.error, l.error) AS error, s.text AS text)
