@@ -58,7 +58,7 @@ test.each([
     // All but one are of the size that is aimed at, or were as large from the start.
     expect(sizes.filter((size) => size < done).length).toBeLessThanOrEqual(1);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.max(bytes, 2 * done));
-    expect(written / total).toBeLessThan(6);
+    expect(written / total).toBeLessThan(4);
   },
 );
 

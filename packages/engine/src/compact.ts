@@ -14,12 +14,14 @@ const mb = 1_048_576;
 const doneBytes = 128 * mb;
 /**
  * Files of a directory are merged with others of their tier only, so that each byte is written again at most once a tier: a
- * merged file would else be rewritten with every few files that come after it. A tier is eight times the one below it.
+ * merged file would else be rewritten with every few files that come after it. A tier is 32 times the one below it.
+ *
+ * Writing a record again takes 4 us of CPU, a fifth of what loading it takes. At 30,000 events a second a commit's file has 6 MB, and
+ * is merged once; with tiers of eight, and eight files at a time, it was twice, in a directory of half as many files.
  */
-const tierBytes = [64 * 1024, 512 * 1024, 4 * mb, 32 * mb, doneBytes] as const;
-/** So many of one tier are merged; of the smallest more, as a commit a second makes those. */
-const enough = 8;
-const enoughOfSmallest = 32;
+const tierBytes = [128 * 1024, 4 * mb, doneBytes] as const;
+/** So many of one tier are merged. */
+const enough = 32;
 const filesAtOnce = 256;
 
 export interface SmallFile extends Record<string, string | number> {
@@ -50,7 +52,7 @@ export function mergeable(
   for (const [tier, below] of tierBytes.entries()) {
     const from = tierBytes[tier - 1] ?? 0;
     const peers = files.filter(({ bytes }) => bytes >= from && bytes < below);
-    if (peers.length >= (tier === 0 ? enoughOfSmallest : enough)) return fitting(peers);
+    if (peers.length >= enough) return fitting(peers);
   }
   return undefined;
 }
