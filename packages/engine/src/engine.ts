@@ -18,6 +18,7 @@ import type { Sql } from "./database.ts";
 import { engineError } from "./engine-error.ts";
 import { settingsOf } from "./engine-options.ts";
 import type { EngineOptions, EngineParts } from "./engine-options.ts";
+import { withDeclaredBefore } from "./erase/declared.ts";
 import { Erasures } from "./erase/erasures.ts";
 import { resolveErasure } from "./erase/settings.ts";
 import { Suppression } from "./erase/suppression.ts";
@@ -206,8 +207,7 @@ export class Engine {
       await planner.recover();
       const retention = new LogRetention(options.store, settings);
       await retention.recover(commitSql);
-      const upkeepSql = await database.connect();
-      const upkeep = new LakeUpkeep({ lake, sql: upkeepSql, settings, history, replaced });
+      const upkeep = new LakeUpkeep({ lake, sql: await database.connect(), settings, history, replaced });
       await upkeep.sweep();
       const { commit } = await commitSql.row<{ commit: number }>(
         `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
@@ -249,7 +249,7 @@ export class Engine {
         suppression,
         erasures: {
           sql: eraseSql,
-          program: options.program,
+          program: await withDeclaredBefore(commitSql, options.program),
           lake,
           settings: erasure,
           suppression,

@@ -226,7 +226,8 @@ async function routeLines({ sql, schema }: Staging, program: Program): Promise<C
   return program.contracts.filter(({ contract }) => found.has(contract.name));
 }
 
-function resolveRoute(
+/** What the name that a record was sent under means to its source: a contract, or the reason why none takes it. */
+export function resolveRoute(
   program: Program,
   source: string,
   sent: string | null,

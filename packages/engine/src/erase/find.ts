@@ -1,8 +1,9 @@
-import type { ContractProgram, Program, SubjectField } from "@weir/compile";
+import type { Program, SubjectField } from "@weir/compile";
 import { text } from "@weir/compile";
 import type { Sql } from "../database.ts";
 import type { Lake } from "../lake.ts";
 import type { Vault } from "../privacy/vault.ts";
+import { resolveRoute } from "../stage.ts";
 import { bytesText, wordPatterns } from "./words.ts";
 
 /** Condition that a row `r` names the person of `erase_ids`. */
@@ -15,6 +16,12 @@ function namesPerson(fields: readonly SubjectField[], of: "ofRow" | "ofText"): s
 
 const position = (a: string, b: string): string =>
   ["source", "writer", "number", "line"].map((column) => `${a}.${column} = ${b}.${column}`).join(" AND ");
+
+/** A zone, and the name that the manifest has its files under. */
+interface Entries {
+  readonly zone: string;
+  readonly name: string;
+}
 
 /** Rows opened between two looks into them. */
 const rowsAtOnce = 10_000;
@@ -29,7 +36,8 @@ const relative = (lake: Lake, file: string): string => `substr(${file}, ${lake.r
  * Files are looked at once: `look` again, and only those are read that are new in the manifest.
  *
  * A record is of the person if one of its fields that name persons has an identifier. A record in quarantine, also if its text
- * or bytes have one. A received record, if it is one of these, or a copy of one.
+ * or bytes have one. A received record, if it is one of these, or a copy of one; one that no contract takes, also if its text
+ * has one: it may have left the quarantine.
  */
 export class FoundRows {
   readonly #sql: Sql;
@@ -56,7 +64,11 @@ export class FoundRows {
   async look(): Promise<void> {
     await this.#sql.run(`DELETE FROM erase_found WHERE path NOT IN (SELECT path FROM db.weir.files);
       DELETE FROM erase_looked WHERE path NOT IN (SELECT path FROM db.weir.files)`);
-    for (const contract of this.#program.contracts) await this.#lookAtClean(contract);
+    const declared = this.#program.contracts.map(({ contract }) => contract.name);
+    for (const { contract, emptyClean } of this.#program.contracts)
+      await this.#lookAtClean(contract.name, emptyClean);
+    for (const name of new Set(this.#program.subjects.map(({ contract }) => contract)))
+      if (!declared.includes(name)) await this.#lookAtClean(name);
     await this.#lookAtQuarantine();
     await this.#lookAtRaw();
     await this.#sql.run(
@@ -82,13 +94,15 @@ export class FoundRows {
     return this.#program.subjects.filter((field) => field.contract === contract);
   }
 
-  async #lookAtClean({ contract: { name }, emptyClean }: ContractProgram): Promise<void> {
+  /** @param emptyClean with all columns; undefined for a contract that the program does not declare any more */
+  async #lookAtClean(name: string, emptyClean?: string): Promise<void> {
     const fields = this.#fields(name);
     const files = fields.length === 0 ? [] : await this.#files("clean", name);
     if (files.length === 0) return;
+    const rows = `SELECT *, NULL::VARCHAR AS _file FROM (${emptyClean ?? `SELECT * EXCLUDE (_file) FROM ${this.#read(files)} LIMIT 0`})`;
     await this.#sql.run(`INSERT INTO erase_found
       SELECT 'clean', ${text(name)}, ${relative(this.#lake, "r._file")}, ${text(name)}, r._source, r._writer, r._number, r._line FROM (
-        SELECT *, NULL::VARCHAR AS _file FROM (${emptyClean}) UNION ALL BY NAME FROM ${this.#read(files)}
+        ${rows} UNION ALL BY NAME FROM ${this.#read(files)}
       ) r WHERE ${namesPerson(fields, "ofRow")}`);
   }
 
@@ -96,32 +110,35 @@ export class FoundRows {
     const files = await this.#files("quarantine");
     if (files.length === 0) return;
     const rows = `SELECT ${relative(this.#lake, "_file")} AS path, contract, source, writer, number, line, text, base64 FROM ${this.#read(files)}`;
-    await this.#lookInTexts(`SELECT * FROM (${rows}) WHERE NOT ${isSealed}`);
+    const of = { zone: "quarantine", name: "" };
+    await this.#lookInTexts(of, `SELECT * FROM (${rows}) WHERE NOT ${isSealed}`);
     if (this.#vault !== undefined)
-      await this.#lookInSealed(`SELECT * FROM (${rows}) WHERE ${isSealed}`, this.#vault);
+      await this.#lookInSealed(of, `SELECT * FROM (${rows}) WHERE ${isSealed}`, this.#vault);
   }
 
-  /** @param query of quarantined rows whose `text` or `base64` is as it was received */
-  async #lookInTexts(query: string): Promise<void> {
+  /** @param query of rows whose `text` or `base64` is as it was received; `contract` is the one that takes the text, or rejected it */
+  async #lookInTexts({ zone, name }: Entries, query: string): Promise<void> {
     const values = await this.#sql.rows<{ value: string }>(
       "SELECT DISTINCT value FROM erase_ids WHERE token IS NULL",
     );
     const words = wordPatterns(values.map(({ value }) => value)).map(
       (pattern) => `regexp_matches(coalesce(r.text, ${bytesText("r.base64")}), ${text(pattern)})`,
     );
-    const byField = this.#program.contracts.flatMap(({ contract: { name } }) => {
-      const fields = this.#fields(name);
+    const byField = this.#program.contracts.flatMap(({ contract }) => {
+      const fields = this.#fields(contract.name);
       return fields.length === 0
         ? []
-        : [`(r.contract = ${text(name)} AND r.text IS NOT NULL AND ${namesPerson(fields, "ofText")})`];
+        : [
+            `(r.contract = ${text(contract.name)} AND r.text IS NOT NULL AND ${namesPerson(fields, "ofText")})`,
+          ];
     });
     await this.#sql.run(`INSERT INTO erase_found
-      SELECT 'quarantine', '', r.path, r.contract, r.source, r.writer, r.number, r.line
+      SELECT ${text(zone)}, ${text(name)}, r.path, ${zone === "raw" ? "NULL" : "r.contract"}, r.source, r.writer, r.number, r.line
       FROM (${query}) r WHERE coalesce(${[...words, ...byField, "FALSE"].join(" OR ")}, FALSE)`);
   }
 
   /** Opens what is sealed, some rows at a time. */
-  async #lookInSealed(query: string, vault: Vault): Promise<void> {
+  async #lookInSealed(of: Entries, query: string, vault: Vault): Promise<void> {
     await this.#sql.run(`CREATE OR REPLACE TEMP TABLE erase_sealed AS
       SELECT row_number() OVER () AS n, * FROM (${query});
       CREATE OR REPLACE TEMP TABLE erase_opened (n BIGINT, opened VARCHAR)`);
@@ -140,9 +157,12 @@ export class FoundRows {
         appender.endRow();
       }
       appender.closeSync();
-      await this.#lookInTexts(`SELECT path, contract, source, writer, number, line,
+      await this.#lookInTexts(
+        of,
+        `SELECT path, contract, source, writer, number, line,
         CASE WHEN text IS NOT NULL THEN opened END AS text, CASE WHEN text IS NULL THEN opened END AS base64
-        FROM erase_sealed JOIN erase_opened USING (n)`);
+        FROM erase_sealed JOIN erase_opened USING (n)`,
+      );
       await this.#sql.run("DELETE FROM erase_opened");
     }
     await this.#sql.run("DROP TABLE temp.erase_sealed; DROP TABLE temp.erase_opened");
@@ -150,7 +170,11 @@ export class FoundRows {
 
   async #lookAtRaw(): Promise<void> {
     const insert = "INSERT INTO erase_found SELECT 'raw', r._source";
-    for (const [source, names] of Object.entries(this.#program.sources)) {
+    const sources = await this.#sql.rows<{ source: string }>(
+      "SELECT DISTINCT name AS source FROM db.weir.files WHERE zone = 'raw' ORDER BY 1",
+    );
+    for (const { source } of sources) {
+      const names = this.#program.sources[source] ?? [];
       const files = await this.#files("raw", source);
       if (files.length === 0) continue;
       for (const { contract } of this.#program.contracts) {
@@ -163,10 +187,55 @@ export class FoundRows {
             WHERE error IS NULL AND starts_with(text, '{') AND split_part(contract, '@', 1) IN (${sent})) r
           WHERE ${namesPerson(fields, "ofText")}`);
       }
+      await this.#lookAtRefused(source, names, files);
     }
     await this.#lookForPositions();
     // Of contracts that share an alias, both may have found a record.
     await this.#sql.run("CREATE OR REPLACE TEMP TABLE erase_found AS SELECT DISTINCT * FROM erase_found");
+  }
+
+  /**
+   * Received records that no field is looked for in: those that no contract takes, and those that are sealed. Of the
+   * sealed ones all that have another row are found by it; others are duplicates, or left the quarantine.
+   */
+  async #lookAtRefused(
+    source: string,
+    contracts: readonly string[],
+    files: readonly string[],
+  ): Promise<void> {
+    const sent = await this.#sql.rows<{ sent: string | null }>(
+      `SELECT DISTINCT contract AS sent FROM ${this.#read(files)} WHERE error IS NULL`,
+    );
+    const routes = sent.map(({ sent: name }) => ({ name, ...resolveRoute(this.#program, source, name) }));
+    const values = routes.map(({ name, contract }) =>
+      [name, contract]
+        .map((one) => (one === undefined || one === null ? "NULL::VARCHAR" : text(one)))
+        .join(", "),
+    );
+    const routed = `(VALUES ${[...values, "NULL::VARCHAR, NULL::VARCHAR"].map((value) => `(${value})`).join(", ")}) s(sent, takes)`;
+    const rows = `SELECT ${relative(this.#lake, "_file")} AS path, s.takes AS contract, ${text(source)} AS source, writer, number, line,
+        CASE WHEN error IS NULL THEN text END AS text, CASE WHEN error IS NOT NULL THEN text END AS base64
+      FROM ${this.#read(files)} r LEFT JOIN (SELECT DISTINCT * FROM ${routed}) s ON r.error IS NULL AND s.sent IS NOT DISTINCT FROM r.contract`;
+    const of = { zone: "raw", name: source };
+    await this.#lookInTexts(of, `SELECT * FROM (${rows}) WHERE contract IS NULL AND NOT ${isSealed}`);
+    if (this.#vault === undefined) return;
+    const others = await this.#sql.rows<{ zone: string; path: string }>(
+      `SELECT zone, path FROM db.weir.files WHERE zone = 'quarantine'
+       OR (zone = 'clean' AND name IN (${contracts.map(text).join(", ") || "NULL"})) ORDER BY path`,
+    );
+    const positions = ["quarantine", "clean"].flatMap((zone) => {
+      const paths = others.filter((other) => other.zone === zone).map(({ path }) => path);
+      const at = ["source", "writer", "number", "line"].map((column) =>
+        zone === "clean" ? `_${column}` : column,
+      );
+      return paths.length === 0
+        ? []
+        : [
+            `SELECT ${at[1]} AS writer, ${at[2]} AS number, ${at[3]} AS line FROM ${this.#read(paths)} WHERE ${at[0]} = ${text(source)}`,
+          ];
+    });
+    const alone = positions.map((one) => `ANTI JOIN (${one}) USING (writer, number, line)`).join(" ");
+    await this.#lookInSealed(of, `SELECT q.* FROM (${rows}) q ${alone} WHERE ${isSealed}`, this.#vault);
   }
 
   /** Received records whose clean or quarantined row was found; in files that were looked at too, as that row may be in one that was not. */

@@ -12,6 +12,7 @@ import type { Sql } from "../database.ts";
  *               it is too short to be looked for in texts
  *   fields      the fields that named persons when somebody was erased: who is to be kept out is known by these, also once a
  *               project does not declare them any more
+ *   declared    the fields that name persons, of each contract as the last program declared it that had it
  *   pending     what of an erasure is still on disk: files that the manifest does not list any more, segments of the log,
  *               and, without path and source, tokens of persons that the vault has still to destroy
  *
@@ -25,6 +26,7 @@ export const eraseSchema = [
     deadline_at TIMESTAMP, "commit" UBIGINT, lifted_at TIMESTAMP, request JSON, evidence JSON)`,
   `CREATE TABLE IF NOT EXISTS db.privacy.suppressed (erasure UBIGINT, id UHUGEINT, word UHUGEINT)`,
   `CREATE TABLE IF NOT EXISTS db.privacy.fields (contract VARCHAR, kind VARCHAR, of_row VARCHAR, of_text VARCHAR)`,
+  `CREATE TABLE IF NOT EXISTS db.privacy.declared (contract VARCHAR, kind VARCHAR, is_subject BOOLEAN, of_row VARCHAR, of_text VARCHAR)`,
   `CREATE TABLE IF NOT EXISTS db.privacy.pending (erasure UBIGINT, path VARCHAR, source VARCHAR, writer VARCHAR, number UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.left_out (zone VARCHAR, "rows" BIGINT)`,
 ] as const;

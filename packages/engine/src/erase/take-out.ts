@@ -101,7 +101,7 @@ export async function takeOut(
   const names = new Set([...losing].map(({ contract }) => contract.name));
   const reached = reachedTables(program, ({ from }) => from.some((name) => names.has(name)));
   const before = await countRows(sql, reached);
-  const contracts = [];
+  const contracts: TakenOut["contracts"][number][] = [];
   for (const { contract, removedIds } of losing) {
     const { name } = contract;
     const rows = await sql.rows<{ source: string; records: number }>(
@@ -109,10 +109,10 @@ export async function takeOut(
     );
     contracts.push(...rows.map(({ source, records }) => ({ contract: name, source, records })));
     await sql.run(`INSERT INTO db.weir.id_recent
-        SELECT DISTINCT h0, h1, h2, h3, ${forgottenTime}::BIGINT, 0::UBIGINT, ${commit}::UBIGINT FROM (${removedIds});
-      DELETE FROM db.weir.superseded x USING erase_found f WHERE x.contract = ${text(name)} AND f.zone = 'clean' AND f.name = x.contract
-        AND f.source = x.source AND f.writer = x.writer AND f.number = x.number AND f.line = x.line`);
+        SELECT DISTINCT h0, h1, h2, h3, ${forgottenTime}::BIGINT, 0::UBIGINT, ${commit}::UBIGINT FROM (${removedIds})`);
   }
+  contracts.push(...(await undeclared(sql, names)));
+  await sql.run(`DELETE FROM db.weir.superseded x USING erase_found f WHERE ${isSuperseded}`);
   const quarantined = await sql.rows<{ contract: string; source: string; records: number }>(
     `SELECT coalesce(contract, ${text(unknownContract)}) AS contract, source, count(*)::DOUBLE AS records
      FROM erase_found WHERE zone = 'quarantine' GROUP BY ALL ORDER BY 1, 2`,
@@ -130,6 +130,19 @@ export async function takeOut(
     after: after.get(name) ?? 0,
   }));
   return { taken: { contracts, quarantined, zones, tables, files: replacedByZone }, replaced };
+}
+
+/** Condition that a found row `f` of the clean zone is the superseded record `x`. */
+const isSuperseded = `f.zone = 'clean' AND f.name = x.contract AND f.source = x.source AND f.writer = x.writer
+  AND f.number = x.number AND f.line = x.line`;
+
+/** Found records that count, of contracts that the program does not declare any more: no table reads them. */
+async function undeclared(sql: Sql, declared: ReadonlySet<string>): Promise<TakenOut["contracts"]> {
+  return await sql.rows<{ contract: string; source: string; records: number }>(
+    `SELECT f.name AS contract, f.source, count(*)::DOUBLE AS records FROM erase_found f
+     WHERE f.zone = 'clean' AND f.name NOT IN (${[...declared].map(text).join(", ") || "''"})
+       AND NOT EXISTS (SELECT 1 FROM db.weir.superseded x WHERE ${isSuperseded}) GROUP BY ALL ORDER BY 1, 2`,
+  );
 }
 
 async function countByZone(sql: Sql, what: string): Promise<Record<string, number>> {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Harness } from "../harness.fixture.ts";
 import type { LogRecord } from "../harness.fixture.ts";
 import type { TaskInfo } from "./ledger.ts";
+import { taskEnd } from "./task-end.fixture.ts";
 import type { QuarantineRequest } from "./tasks.ts";
 
 /** @param least what `n` must be at least */
@@ -45,15 +46,7 @@ const unreadable: LogRecord = { source: "web", error: "invalid_json", bytes: Buf
 
 async function ended(request: QuarantineRequest): Promise<TaskInfo> {
   const { id } = await harness.engine.tasks.quarantine({ share: 1, ...request }, "tester");
-  return await endOf(id);
-}
-
-async function endOf(id: number): Promise<TaskInfo> {
-  for (;;) {
-    const task = await harness.engine.tasks.show(id);
-    if (task.endedAt !== null) return task;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  return await taskEnd(harness, id);
 }
 
 const failedChecks = async (): Promise<unknown[]> =>
