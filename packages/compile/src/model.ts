@@ -69,7 +69,8 @@ export function typeAt(contract: ContractModel, path: string): FieldType | undef
   return fieldAt(contract.fields, path.split("."));
 }
 
-function fieldAt(fields: readonly Field[], path: readonly string[]): FieldType | undefined {
+/** The same where names may have dots in them. */
+export function fieldAt(fields: readonly Field[], path: readonly string[]): FieldType | undefined {
   const [first, ...rest] = path;
   let type = fields.find((field) => field.name === first)?.type;
   for (const name of rest) {

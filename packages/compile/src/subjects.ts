@@ -1,7 +1,7 @@
 import type { Contract, PiiTag } from "@weir/contract";
 import type { SubjectPath } from "./duckdb/subjects.ts";
 import { link } from "./identity-builder.ts";
-import { typeAt } from "./model.ts";
+import { fieldAt } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { streamOf } from "./stream.ts";
 import type { ProjectSpec } from "./table.ts";
@@ -25,7 +25,8 @@ export function subjectPaths(
   for (const table of Object.values(project.tables)) {
     if (table.kind !== "identity") continue;
     for (const { contract, ids } of table.links)
-      for (const { kind, path } of ids) found.push(...fieldOf(models.get(contract.name), kind, path));
+      for (const { kind, path } of ids)
+        found.push(...fieldOf(models.get(contract.name), kind, path.split(".")));
   }
   for (const model of models.values()) found.push(...taggedPaths(model));
   for (const [from, fields] of project.privacy?.subjects ?? []) {
@@ -43,7 +44,7 @@ export function subjectPaths(
         found.push(columnOf(contract, stream.stream, kind, path));
         continue;
       }
-      const of = fieldOf(model, kind, path);
+      const of = fieldOf(model, kind, path.split("."));
       if (model !== undefined && of.length === 0)
         problem(`${at}: "${path}" must be a field that holds a text or a whole number.`);
       found.push(...of);
@@ -53,13 +54,16 @@ export function subjectPaths(
 }
 
 /** A list of one; empty where the contract has no such field. */
-function fieldOf(model: ContractModel | undefined, kind: string, path: string): SubjectPath[] {
-  const type = model === undefined ? undefined : typeAt(model, path);
+function fieldOf(model: ContractModel | undefined, kind: string, path: readonly string[]): SubjectPath[] {
+  const type = model === undefined ? undefined : fieldAt(model.fields, path);
   if (model === undefined || type === undefined) return [];
   if (type.kind !== "string" && type.kind !== "integer") return [];
-  const isSubject = model.tagged.some((one) => one.tag === "subject" && one.path.join(".") === path);
-  return [{ contract: model.name, kind, path: path.split("."), type, isSubject }];
+  const isSubject = model.tagged.some((one) => one.tag === "subject" && isEqual(one.path, path));
+  return [{ contract: model.name, kind, path, type, isSubject }];
 }
+
+const isEqual = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);
 
 /** A column of a captured source's rows. */
 function columnOf(
@@ -77,7 +81,7 @@ function taggedPaths(model: ContractModel): SubjectPath[] {
   const { name, tagged, rowTags } = model;
   const fields = tagged
     .filter(({ tag }) => naming.has(tag))
-    .flatMap(({ tag, path }) => fieldOf(model, tag, path.join(".")));
+    .flatMap(({ tag, path }) => fieldOf(model, tag, path));
   const columns = Object.entries(rowTags ?? {}).flatMap(([stream, tags]) =>
     Object.entries(tags)
       .filter(([, tag]) => naming.has(tag))

@@ -124,6 +124,30 @@ test("of a captured row that came twice both copies go", async () => {
   expect(await problems()).toEqual([]);
 });
 
+test("a tagged field names the person whatever its name is", async () => {
+  const names = ["user.email", 'to "whom"', "e'mail", "a/b~c", "é"];
+  const mail = contract("mail", {
+    version: "1.0.0",
+    owner: "test",
+    id: "id",
+    time: "at",
+    fields: Type.Object({
+      id: Type.String(),
+      at: timestamp(),
+      of: Type.Object(Object.fromEntries(names.map((name) => [name, Type.Optional(pii.email())]))),
+    }),
+  });
+  await open(compileProject({ name: "reach", sources: { web: { contracts: [mail] } }, tables: {} }));
+  await harness.load(
+    names.map((name, i) => record("mail", { id: String(i), of: { [name]: "jane@example.com" } })),
+  );
+  const done = await harness.engine.erasures.erase({
+    identifiers: [{ kind: "email", value: "jane@example.com" }],
+  });
+  expect(done.evidence?.zones).toEqual({ clean: names.length, raw: names.length });
+  expect(await problems()).toEqual([]);
+});
+
 test("records of a contract that the project does not declare any more are the person's too", async () => {
   await open(project(false));
   await harness.load([record("seen", { id: "1", user: jane }), record("seen", { id: "2", user: "joe" })]);
