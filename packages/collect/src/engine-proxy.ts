@@ -8,6 +8,8 @@ import {
 import { pipeline } from "node:stream";
 import { WeirError } from "@weir/contract";
 import { refuse } from "./answer.ts";
+import { LookupChannel } from "./lookup-channel.ts";
+import { lookupSocketOf } from "./lookup-frames.ts";
 
 /** Headers between two neighbours on the way, which a proxy must not pass on (RFC 9110, section 7.6.1). */
 const hopByHop = new Set([
@@ -24,6 +26,9 @@ const hopByHop = new Set([
 
 /** Tells the engine that a request came over the network. Whoever can open its socket is the user that runs Weir. */
 const viaCollector = "weir-via-collector";
+
+/** Headers that a lookup's answer depends on. */
+const ofLookups = ["host", "origin", "sec-fetch-site", "authorization", "if-none-match"] as const;
 
 /** Connections to the engine that are kept for further requests. */
 const keptConnections = 32;
@@ -47,6 +52,8 @@ class SingleUse extends Agent {
  * Passes requests to the engine's own HTTP server on a Unix socket, and its answers back, both as streams. Answers
  * 503 `engine_unavailable` while the engine is down.
  *
+ * Lookups go over a channel of their own, see lookup-frames.ts; should that break, or the answer be too large for it, as any other request.
+ *
  * Requests without a body go over kept connections. One that turns out dead, after a restart of the engine, costs such a request a
  * second try; a request with a body could not be sent again, and gets a connection of its own, for 50 us.
  */
@@ -54,12 +61,14 @@ export class EngineProxy {
   readonly #socketPath: string | undefined;
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: keptConnections });
   readonly #singleUse = new SingleUse();
+  readonly #lookups: LookupChannel | undefined;
   /** Event streams under way: they end only when they are cut. */
   readonly #streams = new Set<ServerResponse>();
   #isClosing = false;
 
   constructor(socketPath: string | undefined) {
     this.#socketPath = socketPath;
+    if (socketPath !== undefined) this.#lookups = new LookupChannel(lookupSocketOf(socketPath));
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -67,6 +76,8 @@ export class EngineProxy {
       request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (this.#socketPath === undefined) unavailable(request, response, undefined);
+    else if (this.#lookups !== undefined && !hasBody && isLookup(request))
+      this.#lookUp(request, response, this.#socketPath, this.#lookups);
     else this.#pass(request, response, this.#socketPath, isRead && !hasBody);
   }
 
@@ -74,7 +85,28 @@ export class EngineProxy {
   close(): void {
     this.#isClosing = true;
     for (const response of this.#streams) response.destroy();
+    this.#lookups?.close();
     for (const socket of Object.values(this.#agent.freeSockets).flat()) socket?.destroy();
+  }
+
+  #lookUp(
+    request: IncomingMessage,
+    response: ServerResponse,
+    socketPath: string,
+    lookups: LookupChannel,
+  ): void {
+    const headers: Record<string, string> = {};
+    for (const name of ofLookups) {
+      const value = request.headers[name];
+      if (value !== undefined) headers[name] = value;
+    }
+    const forget = lookups.ask({ url: request.url ?? "/", headers }, (reply) => {
+      response.off("close", forget);
+      if (response.destroyed) return;
+      if (reply === undefined) this.#pass(request, response, socketPath, true);
+      else response.writeHead(reply.head.status, reply.head.headers).end(reply.body);
+    });
+    response.on("close", forget);
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, socketPath: string, keep: boolean): void {
@@ -119,6 +151,11 @@ export class EngineProxy {
     response.flushHeaders();
     if (this.#isClosing) response.destroy();
   }
+}
+
+/** `GET /api/tables/NAME?...` */
+function isLookup({ method, url = "" }: IncomingMessage): boolean {
+  return method === "GET" && /^\/api\/tables\/[^/?]+(\?|$)/.test(url);
 }
 
 function unavailable(request: IncomingMessage, response: ServerResponse, cause: unknown): void {

@@ -8,6 +8,8 @@ export type { RecordSink } from "./split.ts";
 export { collectFailpoints } from "./failpoints.ts";
 export { TokenBucket, defaultCollectorLimits, defaultSourceLimits } from "./limits.ts";
 export type { CollectorLimits, SourceLimits } from "./limits.ts";
+export { FrameReader, frameOf, largestLookupBody, lookupSocketOf } from "./lookup-frames.ts";
+export type { LookupQuestion, LookupReplyHead } from "./lookup-frames.ts";
 export { logs } from "./log-source.ts";
 export type { LogSource, LogSourceOptions } from "./log-source.ts";
 export type { Readiness } from "./readiness.ts";

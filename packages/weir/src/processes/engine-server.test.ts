@@ -9,8 +9,9 @@ import type { Program } from "@weir/compile";
 import { Type, contract, timestamp } from "@weir/contract";
 import { Engine } from "@weir/engine";
 import { Governance } from "@weir/govern";
+import { createCollector } from "@weir/collect";
 import { directoryStore } from "@weir/log";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { until } from "../cli/sandbox.fixture.ts";
 import type { StreamLimits } from "./change-streams.ts";
 import { EngineServer } from "./engine-server.ts";
@@ -67,6 +68,11 @@ class Served {
   get engine(): Engine {
     if (this.#parts === undefined) throw new Error("not open");
     return this.#parts.engine;
+  }
+
+  get governance(): Governance {
+    if (this.#parts === undefined) throw new Error("not open");
+    return this.#parts.governance;
   }
 
   /** Loads one record a page, and waits until it is committed. */
@@ -250,4 +256,45 @@ test("a large result waits for a client that does not read, and is given up afte
   expect(response.complete).toBe(false);
   // The result has 10 GB.
   expect(text.length).toBeLessThan(100e6);
+});
+
+test("a lookup through a collector is answered as the engine's own HTTP server does, also after a restart", async () => {
+  await served.open();
+  // More than goes by the channel.
+  const long = `/${"x".repeat(100_000)}`;
+  await served.load(["/a", "/b", "/a", "/ä ✓", long]);
+  const collector = await createCollector({
+    sources: {},
+    store: directoryStore(join(served.dataDir, "log"), { minFreeBytes: 0 }),
+    writer: "c9",
+    apiSocket: served.socket,
+  });
+  onTestFinished(() => collector.close());
+  const both = async (path: string, headers: Record<string, string> = {}): Promise<number> => {
+    const own = await served.get(path, { ...headers, "weir-via-collector": "1" });
+    const expected = { status: own.statusCode, body: await new Received(own).whole() };
+    const passed = await fetch(collector.url + path, { headers });
+    expect({ status: passed.status, body: await passed.text() }).toEqual(expected);
+    for (const name of ["etag", "weir-as-of", "cache-control", "content-type", "x-content-type-options"])
+      expect(passed.headers.get(name), name).toBe(own.headers[name] ?? null);
+    return passed.status;
+  };
+  const tag = (await served.get("/api/tables/clicks?key=/a")).headers.etag ?? "";
+  expect(await both("/api/tables/clicks?key=/a")).toBe(200);
+  expect(await both("/api/tables/clicks?key=/a", { "if-none-match": tag })).toBe(304);
+  expect(await both(`/api/tables/clicks?key=${encodeURIComponent("/ä ✓")}&key=/b`)).toBe(200);
+  expect(await both("/api/tables/clicks?prefix.page=/x&limit=5")).toBe(200);
+  expect(await both("/api/tables/clicked?from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z")).toBe(200);
+  expect(await both("/api/tables/nothing?key=1")).toBe(404);
+  expect(await both("/api/tables/clicks?limit=x")).toBe(400);
+  expect(await both("/api/tables/clicks?key=%00")).toBe(400);
+  expect(await both("/api/tables/clicks?key=/a", { origin: "http://elsewhere" })).toBe(403);
+  await served.close();
+  const away = await fetch(`${collector.url}/api/tables/clicks?key=/a`);
+  expect([away.status, await away.json()]).toMatchObject([503, { code: "engine_unavailable" }]);
+  await served.open();
+  expect(await both("/api/tables/clicks?key=/a")).toBe(200);
+  const { token } = served.governance.tokens.create("ann", "viewer", undefined);
+  expect(await both("/api/tables/clicks?key=/a")).toBe(401);
+  expect(await both("/api/tables/clicks?key=/a", { authorization: `Bearer ${token}` })).toBe(200);
 });

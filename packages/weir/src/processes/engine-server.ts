@@ -1,7 +1,8 @@
-import { chmodSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname } from "node:path";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { lookupSocketOf } from "@weir/collect";
+import type { LookupQuestion } from "@weir/collect";
 import { WeirError } from "@weir/contract";
 import type { Engine } from "@weir/engine";
 import { demand } from "@weir/govern";
@@ -12,9 +13,19 @@ import { ApiLimits } from "./api-limits.ts";
 import type { ApiLimitsByRole } from "./api-limits.ts";
 import { ChangeStreams } from "./change-streams.ts";
 import type { StreamLimits, TableFor } from "./change-streams.ts";
-import { callerOf, governed } from "./govern-routes.ts";
-import { allow, integer, readJsonObject, refuseOtherSites, sendError, sendJson } from "./http-json.ts";
-import { lookupParameters, sendRows } from "./lookup-request.ts";
+import { callerOf, governed, viaCollector } from "./govern-routes.ts";
+import {
+  allow,
+  errorReply,
+  integer,
+  readJsonObject,
+  refuseOtherSites,
+  sendJson,
+  sendReply,
+} from "./http-json.ts";
+import type { Asked, Reply } from "./http-json.ts";
+import { lookupParameters, rowsReply } from "./lookup-request.ts";
+import { LookupServer, listenAlone } from "./lookup-server.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { revealRequest, shownRecord } from "./privacy-routes.ts";
 import { sendQuery } from "./query-reply.ts";
@@ -35,6 +46,8 @@ export interface EngineServerParts {
   readonly apiLimits?: ApiLimitsByRole | undefined;
 }
 
+const tablePath = /^\/api\/tables\/([^/]+)(\/changes)?$/;
+
 /** The engine's API on its Unix socket; the collector passes `/api/*` on to it. */
 export class EngineServer {
   readonly #engine: Engine;
@@ -43,6 +56,7 @@ export class EngineServer {
   readonly #settings: Pick<EngineSettingsMessage, "runDir" | "localOnly">;
   readonly #streams: ChangeStreams;
   readonly #server: Server;
+  readonly #lookups: LookupServer;
 
   constructor(
     { engine, governance, apiLimits }: EngineServerParts,
@@ -54,6 +68,7 @@ export class EngineServer {
     this.#limits = new ApiLimits(apiLimits);
     this.#settings = settings;
     this.#streams = new ChangeStreams(engine, limits);
+    this.#lookups = new LookupServer(this.#lookUp);
     this.#server = createServer(
       { keepAliveTimeout: keepAliveMs },
       (request, response) => void this.#answer(request, response),
@@ -62,12 +77,8 @@ export class EngineServer {
 
   /** Listens; a socket file that a dead predecessor left is replaced. Only this user may connect. */
   async listen(socketPath: string): Promise<void> {
-    rmSync(socketPath, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(socketPath, resolve);
-    });
-    chmodSync(socketPath, 0o600);
+    await listenAlone(this.#server, socketPath);
+    await this.#lookups.listen(lookupSocketOf(socketPath));
   }
 
   /** Answers what has been asked already, ends the streams, then closes. */
@@ -75,26 +86,20 @@ export class EngineServer {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    await this.#streams.close();
+    await Promise.all([this.#streams.close(), this.#lookups.close()]);
     this.#server.closeIdleConnections();
     await closed;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { localOnly } = this.#settings;
-      refuseOtherSites(request, localOnly);
-      const caller = callerOf(this.#governance, request, localOnly);
-      this.#limits.request(caller);
-      const url = new URL(request.url ?? "/", "http://engine");
-      refuseNul(url);
-      const path = url.pathname.replace(/\/+$/, "");
-      const [, table, rest] = /^\/api\/tables\/([^/]+)(\/changes)?$/.exec(path) ?? [];
+      const { caller, url, path } = this.#admit(request, request.url);
+      const [, table, rest] = tablePath.exec(path) ?? [];
       if (table !== undefined) {
         allow(request, "GET");
         demand(caller, "read");
         const of = { table: decoded(table), role: caller.role };
-        if (rest === undefined) await this.#rows(request, response, of, url);
+        if (rest === undefined) sendReply(response, await this.#rows(request, of, url));
         else await this.#changes(request, response, of, url);
       } else if (path === "/api/query") await this.#query(request, response, url, caller);
       else {
@@ -107,13 +112,37 @@ export class EngineServer {
       }
     } catch (error) {
       if (response.headersSent) response.destroy();
-      else sendError(response, error);
+      else sendReply(response, errorReply(error));
     }
   }
 
-  async #rows(request: IncomingMessage, response: ServerResponse, of: TableFor, url: URL): Promise<void> {
+  /** Answers what a collector asks beside HTTP. */
+  readonly #lookUp = async ({ url: asked, headers }: LookupQuestion): Promise<Reply> => {
+    try {
+      const request = { headers: { ...headers, [viaCollector]: "1" } };
+      const { caller, url, path } = this.#admit(request, asked);
+      const [, table = ""] = tablePath.exec(path) ?? [];
+      demand(caller, "read");
+      return await this.#rows(request, { table: decoded(table), role: caller.role }, url);
+    } catch (error) {
+      return errorReply(error);
+    }
+  };
+
+  /** Lets a request in. @throws WeirError for who must not ask, and for addresses that are none */
+  #admit(request: Asked, asked = "/"): { caller: Caller; url: URL; path: string } {
+    const { localOnly } = this.#settings;
+    refuseOtherSites(request, localOnly);
+    const caller = callerOf(this.#governance, request, localOnly);
+    this.#limits.request(caller);
+    const url = new URL(asked, "http://engine");
+    refuseNul(url);
+    return { caller, url, path: url.pathname.replace(/\/+$/, "") };
+  }
+
+  async #rows({ headers }: Asked, of: TableFor, url: URL): Promise<Reply> {
     const parameters = lookupParameters(url.searchParams);
-    sendRows(request, response, await this.#engine.lookup(of.table, parameters, of.role));
+    return rowsReply(headers["if-none-match"], await this.#engine.lookup(of.table, parameters, of.role));
   }
 
   async #changes(request: IncomingMessage, response: ServerResponse, of: TableFor, url: URL): Promise<void> {

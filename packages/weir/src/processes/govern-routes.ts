@@ -3,9 +3,10 @@ import { WeirError } from "@weir/contract";
 import { demand, isRole, localCaller, roles } from "@weir/govern";
 import type { AuditEntry, AuditVerdict, Caller, Governance, Role, TokenInfo } from "@weir/govern";
 import { allow, integer, readJsonObject } from "./http-json.ts";
+import type { Asked } from "./http-json.ts";
 
 /** Set by the collectors on what they pass on. */
-const viaCollector = "weir-via-collector";
+export const viaCollector = "weir-via-collector";
 const mostEntries = 10_000;
 const longestLifeMs = 10 * 365 * 24 * 3_600_000;
 
@@ -21,7 +22,7 @@ export interface NewToken {
  * @param localOnly only this machine reaches the collectors
  * @throws WeirError `token_missing`, `token_invalid`
  */
-export function callerOf(governance: Governance, request: IncomingMessage, localOnly: boolean): Caller {
+export function callerOf(governance: Governance, request: Asked, localOnly: boolean): Caller {
   if (request.headers[viaCollector] === undefined) return localCaller;
   const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "") ?? [];
   return governance.callerOf(token, localOnly);

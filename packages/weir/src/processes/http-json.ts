@@ -6,6 +6,9 @@ import { toPlainError } from "./messages.ts";
 
 const maxBodyBytes = 1 << 20;
 
+/** Of a request, what says who asks. */
+export type Asked = Pick<IncomingMessage, "headers">;
+
 /** Answers with a JSON value. */
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   sendText(response, status, `${JSON.stringify(value)}\n`);
@@ -18,28 +21,35 @@ export const jsonHeaders = {
 };
 
 /** Answers with JSON text. */
-export function sendText(
-  response: ServerResponse,
-  status: number,
-  text: string,
-  headers: Readonly<Record<string, string | number>> = {},
-): void {
+export function sendText(response: ServerResponse, status: number, text: string): void {
   const body = Buffer.from(text);
-  response.writeHead(status, { ...jsonHeaders, ...headers, "content-length": body.length });
+  response.writeHead(status, { ...jsonHeaders, "content-length": body.length });
   response.end(body);
 }
 
+/** An answer, whichever way it goes. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: Buffer;
+}
+
 /**
- * Answers with `{"error": {code, message, where, remedy}}` under the status that the code's own entry names; with Retry-After where the
+ * `{"error": {code, message, where, remedy}}` under the status that the code's own entry names; with Retry-After where the
  * error has a `waitMs`.
  */
-export function sendError(response: ServerResponse, error: unknown): void {
+export function errorReply(error: unknown): Reply {
   const plain = toPlainError(error);
   const known = Object.hasOwn(errorCodes, plain.code) ? errorCodes[plain.code as ErrorCode] : undefined;
   const status = known !== undefined && "status" in known ? known.status : 500;
   const { waitMs } = error as { waitMs?: unknown };
   const again = typeof waitMs === "number" ? { "retry-after": Math.ceil(waitMs / 1000) } : {};
-  sendText(response, status, `${JSON.stringify({ error: plain })}\n`, again);
+  const body = Buffer.from(`${JSON.stringify({ error: plain })}\n`);
+  return { status, headers: { ...jsonHeaders, ...again, "content-length": body.length }, body };
+}
+
+export function sendReply(response: ServerResponse, { status, headers, body }: Reply): void {
+  response.writeHead(status, headers).end(body);
 }
 
 /**
@@ -91,7 +101,7 @@ export function integer(name: string, value: unknown, max: number): number | und
  *
  * @throws WeirError `origin_not_allowed`
  */
-export function refuseOtherSites(request: IncomingMessage, localOnly: boolean): void {
+export function refuseOtherSites(request: Asked, localOnly: boolean): void {
   const { origin, host = "" } = request.headers;
   const site = request.headers["sec-fetch-site"];
   const foreign = origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { WeirError } from "@weir/contract";
 import type { LookupParameters, LookupResult } from "@weir/engine";
 import { integer } from "./http-json.ts";
+import type { Reply } from "./http-json.ts";
 
 type Columns = Record<string, string | null>;
 
@@ -57,10 +57,12 @@ const twice = (name: string): WeirError =>
   });
 
 /**
- * Answers with rows, or with 304 where the client has the same rows, of whatever commit. The tag is
+ * The rows, or 304 where the client has the same rows, of whatever commit. The tag is
  * `W/"<commit>-<digest of the rows>"`: equal digests are equal rows.
+ *
+ * @param known the request's If-None-Match
  */
-export function sendRows(request: IncomingMessage, response: ServerResponse, result: LookupResult): void {
+export function rowsReply(known: string | undefined, result: LookupResult): Reply {
   const { table, commit, rows, more } = result;
   const list = Buffer.concat(rows.flatMap((row, i) => (i === 0 ? [row] : [comma, row])));
   const digest = hash("sha1", list, "base64url").slice(0, 22) + (more ? "+" : "");
@@ -70,21 +72,14 @@ export function sendRows(request: IncomingMessage, response: ServerResponse, res
     "cache-control": "private, no-cache",
     "x-content-type-options": "nosniff",
   };
-  if (hasTag(request.headers["if-none-match"], digest)) {
-    response.writeHead(304, headers).end();
-    return;
-  }
+  if (hasTag(known, digest)) return { status: 304, headers, body: Buffer.alloc(0) };
   const body = Buffer.concat([
     Buffer.from(`{"table":${JSON.stringify(table)},"asOf":${commit},"rows":[`),
     list,
     Buffer.from(`],"more":${more}}\n`),
   ]);
-  response.writeHead(200, {
-    ...headers,
-    "content-type": "application/json; charset=utf-8",
-    "content-length": body.length,
-  });
-  response.end(body);
+  const type = { "content-type": "application/json; charset=utf-8", "content-length": body.length };
+  return { status: 200, headers: { ...headers, ...type }, body };
 }
 
 const comma = Buffer.from(",");
