@@ -103,7 +103,7 @@ export class Harness {
 
   /** Waits until all that is sealed is committed; says where the engine stands if it never is. */
   async drain(): Promise<void> {
-    await this.engine.drain({ timeoutMs: 30_000 }).catch(async (error: unknown) => {
+    await this.engine.drain({ timeoutMs: 120_000 }).catch(async (error: unknown) => {
       const { commit, lag, timings } = await this.engine.status();
       throw new Error(`not drained: ${JSON.stringify({ commit, lag, timings })}`, { cause: error });
     });

@@ -101,7 +101,7 @@ test(`killed at each step: tables stay, and each row is there once until its tim
   } finally {
     await campaign.close();
   }
-}, 120_000);
+});
 
 test(`planted defect: a manifest that lists removed files is found out (SEED=${seed})`, async () => {
   const { campaign, before } = await filled(5);
@@ -115,4 +115,4 @@ test(`planted defect: a manifest that lists removed files is found out (SEED=${s
   } finally {
     await campaign.close();
   }
-}, 120_000);
+});

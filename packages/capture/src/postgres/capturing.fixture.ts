@@ -86,13 +86,13 @@ export class Capturing {
   async upToDate(tables: Readonly<Record<string, readonly string[]>>): Promise<void> {
     await until(() => expectEqual(this.database, this.journal.records, tables), {
       run: this.run,
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
     });
   }
 
   /** Resolves when this no longer throws. */
   async until(act: () => void | Promise<void>): Promise<void> {
-    await until(act, { run: this.run, timeoutMs: 30_000 });
+    await until(act, { run: this.run, timeoutMs: 120_000 });
   }
 
   async close(): Promise<void> {

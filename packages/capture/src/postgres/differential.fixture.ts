@@ -61,8 +61,8 @@ export async function differential({ major, seed, steps }: DifferentialOptions):
     run = new CaptureRun(createPostgresCapture(spec, { source: "db" }), journal);
     const gone = new Set(foldChanges(journal.records).keys());
     for (const stream of Object.keys(workload.tables)) gone.delete(stream);
-    await until(() => expectEqual(database, journal.records, workload.tables), { run, timeoutMs: 30_000 });
-    await until(() => expectNone(journal, gone), { run, timeoutMs: 30_000 });
+    await until(() => expectEqual(database, journal.records, workload.tables), { run, timeoutMs: 120_000 });
+    await until(() => expectNone(journal, gone), { run, timeoutMs: 120_000 });
     await run.stop();
     oneContentAnId(journal.records);
   } catch (error) {

@@ -44,7 +44,7 @@ const steps = erasureFailpoints
   .filter((name) => name !== "engine.erase.destroyed")
   .map((name) => `${name}:1`);
 
-test.each([...steps, "engine.erase.files_written:2"])("killed at %s", { timeout: 60_000 }, async (step) => {
+test.each([...steps, "engine.erase.files_written:2"])("killed at %s", async (step) => {
   // The start after an erasure writes the state file anew.
   if (step.startsWith("engine.open")) await dieAt(harness.dataDir, "shop", "engine.erase.after_commit:1");
   await dieAt(harness.dataDir, "shop", step);

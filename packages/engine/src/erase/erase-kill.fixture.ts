@@ -6,5 +6,5 @@ import { expect } from "vitest";
 export async function dieAt(dataDir: string, project: "shop" | "private", failpoint: string): Promise<void> {
   const source = await bundled(new URL("erase-child.fixture.ts", import.meta.url));
   const child = TestChild.start(source, { args: [dataDir, project], env: { WEIR_FAILPOINT: failpoint } });
-  expect(await child.ending(60_000), failpoint).toMatchObject({ signal: "SIGKILL" });
+  expect(await child.ending(180_000), failpoint).toMatchObject({ signal: "SIGKILL" });
 }

@@ -142,11 +142,11 @@ test("after a restart and the log's retention no byte is left", async () => {
         remaining: { files: 0, segments: 0, stateFile: false },
       });
     },
-    { timeout: 20_000 },
+    { timeout: 120_000 },
   );
   expect(whereIs(words)).toEqual([]);
   expect(harness.events).toContainEqual({ kind: "erasure_complete", id: "e1" });
   await harness.load(all);
-  await vi.waitFor(() => expect(whereIs(words)).toEqual([]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(whereIs(words)).toEqual([]), { timeout: 120_000 });
   expect(await problems()).toEqual([]);
 });

@@ -142,7 +142,7 @@ export async function mirrored(engine: Engine): Promise<void> {
     const columns = Object.fromEntries(keysOf(table).map((name) => [name, null]));
     await engine.lookup(table, keysOf(table).length === 0 ? {} : { columns });
   }
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 120_000;
   for (;;) {
     const { lookups, commit } = await engine.status();
     const live = lookups.filter((one) => one.state === "live" && one.commit === commit);

@@ -139,7 +139,7 @@ test("what is built anew is what is there; records that come meanwhile, and take
     expect(differences(again)).toEqual([]);
     await harness.engine.tasks.cancel(again.id);
   }
-}, 60_000);
+});
 
 test("a live table that is wrong is found out, stays as it is until the swap, and comes back when that is undone", async () => {
   await harness.load(sales(0, 30));
@@ -180,7 +180,7 @@ test("a live table that is wrong is found out, stays as it is until the swap, an
   expect((await rebuild("totals", "always")).state).toBe("done");
   expect(await live()).toEqual(later);
   expect(await failedChecks()).toEqual([]);
-}, 60_000);
+});
 
 test("planted defect: a rebuild that does not hear of what was taken back finds rows that differ", async () => {
   await harness.load(sales(0, 20));
@@ -196,7 +196,7 @@ test("planted defect: a rebuild that does not hear of what was taken back finds 
   } finally {
     spy.mockRestore();
   }
-}, 60_000);
+});
 
 test("who is erased is in no table beside the live ones: rebuilds end, and swaps cannot be undone", async () => {
   await harness.load(sales(0, 20));
@@ -218,7 +218,7 @@ test("who is erased is in no table beside the live ones: rebuilds end, and swaps
   expect(differences(await rebuild("summary", "same"))).toEqual([]);
   expect(await harness.rows("SELECT count(*)::INTEGER FROM with_last")).toEqual([[16]]);
   expect(await failedChecks()).toEqual([]);
-}, 60_000);
+});
 
 test("what cannot be built anew is refused, and a project that changed ends the task", async () => {
   await harness.load(sales(0, 10));
@@ -241,4 +241,4 @@ test("what cannot be built anew is refused, and a project that changed ends the 
     state: "failed",
     error: expect.stringContaining("project has changed") as string,
   });
-}, 60_000);
+});

@@ -208,7 +208,7 @@ export async function within<T>(promise: Promise<T>, ms: number, what: string): 
 /** Tries again until it does not throw; rejects with what it threw last, or with what ended the run. */
 export async function until(
   act: () => void | Promise<void>,
-  { run, timeoutMs = 60_000 }: { readonly run?: CaptureRun; readonly timeoutMs?: number } = {},
+  { run, timeoutMs = 120_000 }: { readonly run?: CaptureRun; readonly timeoutMs?: number } = {},
 ): Promise<void> {
   let failed: unknown;
   run?.ended.then(

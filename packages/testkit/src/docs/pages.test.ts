@@ -21,7 +21,7 @@ const pages = [
   "docs/guide/logs.md",
 ];
 
-test.each(pages)("what %s says is what happens", { timeout: 180_000 }, async (page) => {
+test.each(pages)("what %s says is what happens", async (page) => {
   const differences = await runPage(page);
   if (process.env["WEIR_UPDATE_PAGES"] === "1") writeDown(page, differences);
   else expect(differences).toEqual([]);

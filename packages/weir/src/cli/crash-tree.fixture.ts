@@ -151,7 +151,7 @@ export class Tree {
     const processes = this.instance.identities();
     await this.instance.stop("SIGKILL");
     this.kills++;
-    await until(() => allDead(processes), 60_000);
+    await until(() => allDead(processes), 120_000);
     this.#instance = undefined;
   }
 
@@ -161,7 +161,7 @@ export class Tree {
     for (const { pid } of processes) process.kill(pid, "SIGKILL");
     await this.instance.stop("SIGKILL");
     this.kills += processes.length + 1;
-    await until(() => allDead(processes), 60_000);
+    await until(() => allDead(processes), 120_000);
     this.#instance = undefined;
     if (this.#notes !== undefined) this.#cutPower(this.#notes);
     else this.#tearTails();

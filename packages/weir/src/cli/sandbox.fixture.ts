@@ -20,7 +20,7 @@ import type { ProcessIdentity } from "../processes/identity.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 
 // Every process of the real command takes half a second of processor time; a busy machine multiplies it.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
 const command = join(packageFolder, "bin", "weir.mjs");
@@ -291,7 +291,7 @@ export async function expectLoaded(sandbox: Sandbox, acknowledged: readonly stri
 }
 
 /** Waits for a condition; fails with the text of the condition after the time. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 120_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {

@@ -62,4 +62,4 @@ test("without an instance the command does it itself; with one, the instance doe
     ]),
   );
   expect(await answer(["verify"])).toMatchObject({ ok: true });
-}, 120_000);
+});
