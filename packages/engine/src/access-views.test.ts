@@ -184,6 +184,17 @@ describe("a role without some columns", () => {
       await answer("SELECT error('x') FROM customers", "analyst");
     }
   });
+
+  test("a query of it that fails while it runs says why, and the next one is somebody else's", async () => {
+    expect(await answer("SELECT email::INTEGER FROM customers", "analyst")).toContain(
+      "Could not convert string '***' to INT32",
+    );
+    expect(await answer("SELECT email FROM customers")).toContain("s3cret@example.com");
+    await answer("SELECT email::INTEGER FROM customers", "analyst");
+    expect(await answer("SELECT email, plan FROM customers", "viewer")).toContain(
+      '["s3cret@example.com","***"]',
+    );
+  });
 });
 
 describe("lookups and changes", () => {

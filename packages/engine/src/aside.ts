@@ -16,11 +16,18 @@ export class FailedTable extends Error {
 
   constructor(table: string, cause: WeirError) {
     const told = cause.cause instanceof Error ? cause.cause.message : cause.message;
-    super(told.slice(0, 1000), { cause });
+    super(withoutValues(told).slice(0, 1000), { cause });
     this.name = "FailedTable";
     this.table = table;
   }
 }
+
+/**
+ * A message of DuckDB's without the values that it quotes, which are of records: everybody who sees the status sees why a table is
+ * set aside, and the state keeps it. From the first quote to the last, as values have quotes in them.
+ */
+const withoutValues = (message: string): string =>
+  message.replace(/'.*'/s, "'...'").replace(/".*"/s, '"..."');
 
 /** Runs statements of a table. @throws FailedTable */
 export async function ofTable<T>({ name, userSql }: TableProgram, work: () => Promise<T>): Promise<T> {

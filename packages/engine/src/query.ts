@@ -67,15 +67,11 @@ export class Queries {
       throw new WeirError("query_invalid", "The query has a NUL character.");
     }
     try {
-      return await this.#snapshots.run({ timeoutMs, reads: query }, async (sql, commit) => {
-        if (!this.#access.isLimited(role)) return await this.#read(sql, query, { maxRows, commit }, sink);
-        await sql.run(`USE ${this.#access.schemaFor(role)}`);
-        try {
-          return await this.#read(sql, query, { maxRows, commit, role }, sink);
-        } finally {
-          await sql.run("USE db.main");
-        }
-      });
+      const limited = this.#access.isLimited(role) ? { role } : {};
+      const schema = this.#access.schemaFor(role);
+      return await this.#snapshots.run({ timeoutMs, reads: query, schema }, (sql, commit) =>
+        this.#read(sql, query, { maxRows, commit, ...limited }, sink),
+      );
     } catch (error) {
       throw asQueryError(error);
     }

@@ -10,7 +10,12 @@ export interface SnapshotOptions {
   readonly timeoutMs: number;
   /** SQL in which the views over files occur that the work reads. */
   readonly reads: string;
+  /** Where names without a schema are looked for; `db.main` if not given. */
+  readonly schema?: string;
 }
+
+/** That of connections that nobody uses. */
+const mainSchema = "db.main";
 
 /**
  * Work for users that runs side by side. Each statement holds a thread of libuv's pool, which has 16 in an engine's process; the
@@ -44,14 +49,14 @@ export class Snapshots {
    * @throws WeirError `query_timeout`, `queries_overloaded`, and what `work` does
    */
   async run<T>(
-    { timeoutMs, reads }: SnapshotOptions,
+    { timeoutMs, reads, ...others }: SnapshotOptions,
     work: (sql: Sql, commit: number) => Promise<T>,
   ): Promise<T> {
     const from = performance.now();
     await this.#enter(timeoutMs);
     try {
       const left = Math.max(1, timeoutMs - (performance.now() - from));
-      return await this.runOwn({ timeoutMs: left, reads }, work);
+      return await this.runOwn({ timeoutMs: left, reads, ...others }, work);
     } catch (error) {
       throw error instanceof WeirError && error.code === "query_timeout"
         ? new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error })
@@ -63,21 +68,18 @@ export class Snapshots {
   }
 
   /** Runs the engine's own work, without waiting. */
-  async runOwn<T>(
-    { timeoutMs, reads }: SnapshotOptions,
-    work: (sql: Sql, commit: number) => Promise<T>,
-  ): Promise<T> {
+  async runOwn<T>(options: SnapshotOptions, work: (sql: Sql, commit: number) => Promise<T>): Promise<T> {
     // Before the manifest is read, so that no file that it lists goes.
     const release = this.#replaced.hold();
     try {
-      return await this.#runHolding({ timeoutMs, reads }, work);
+      return await this.#runHolding(options, work);
     } finally {
       release();
     }
   }
 
   async #runHolding<T>(
-    { timeoutMs, reads }: SnapshotOptions,
+    { timeoutMs, reads, schema = mainSchema }: SnapshotOptions,
     work: (sql: Sql, commit: number) => Promise<T>,
   ): Promise<T> {
     const sql = this.#idle.pop() ?? (await this.#connect());
@@ -99,6 +101,7 @@ export class Snapshots {
         const { commit } = await sql.row<{ commit: number }>(
           `SELECT coalesce(max("commit"), 0)::DOUBLE AS "commit" FROM db.weir.commits`,
         );
+        if (schema !== mainSchema) await sql.run(`USE ${schema}`);
         const result = await work(sql, commit);
         // Work that reads piece by piece may not be in a statement when its time is over.
         if (late) throw new Error("interrupted");
@@ -109,9 +112,21 @@ export class Snapshots {
       throw new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error });
     } finally {
       clearTimeout(timer);
-      if (this.#closed || late) sql.close();
-      else this.#idle.push(sql);
+      await this.#giveBack(sql, late, schema);
     }
+  }
+
+  /** For others, unless it was interrupted. After the transaction: in one that failed nothing else runs. */
+  async #giveBack(sql: Sql, late: boolean, schema: string): Promise<void> {
+    let isUsable = !this.#closed && !late;
+    if (isUsable && schema !== mainSchema) {
+      isUsable = await sql.run(`USE ${mainSchema}`).then(
+        () => true,
+        () => false,
+      );
+    }
+    if (isUsable && !this.#closed) this.#idle.push(sql);
+    else sql.close();
   }
 
   async #enter(timeoutMs: number): Promise<void> {
@@ -143,7 +158,7 @@ export class Snapshots {
 
   async #connect(): Promise<Sql> {
     const sql = await this.#database.connect();
-    await sql.run("USE db.main");
+    await sql.run(`USE ${mainSchema}`);
     return sql;
   }
 
