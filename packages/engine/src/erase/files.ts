@@ -56,6 +56,12 @@ export class RewrittenFiles {
     failpoint("engine.erase.files_written");
   }
 
+  /** What was written, and the paths of what it takes the place of. */
+  places(): { readonly files: readonly LakeFile[]; readonly replaced: readonly string[] } {
+    const files = [...this.#done.values()].flatMap(({ file }) => file ?? []);
+    return { files, replaced: [...this.#done.keys()] };
+  }
+
   /** Puts the new files in the place of the old in the manifest, within a transaction. Gives the paths of the old. */
   async list(): Promise<string[]> {
     const replaced: string[] = [];

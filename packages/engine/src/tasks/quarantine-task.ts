@@ -1,5 +1,7 @@
 import { failpoint } from "@weir/log";
 import type { Sql } from "../database.ts";
+import { rawWithoutSuppressed } from "../erase/kept-out.ts";
+import { leaveOut } from "../erase/schema.ts";
 import {
   judgeLines,
   openStaging,
@@ -26,7 +28,7 @@ type Action = "reprocess" | "discard";
  *
  * Invariants. A record leaves the quarantine in the transaction that gives it its other outcome, so it has one outcome at every
  * commit. Its place in the log stays its name: raw holds it once. What a task is about is what was received up to the commit at which it was asked for and
- * is in quarantine; each of these records is tried once, which its row notes (`task`), so that the rows that are left tell what is left to do, and a
+ * is in quarantine, less the records of erased persons, which leave raw with the quarantine; each of these records is tried once, which its row notes (`task`), so that the rows that are left tell what is left to do, and a
  * task that a crash or a restart interrupts needs nothing else to go on.
  *
  * In chunks: the files that have such records are written again without those that left, and with the new reasons of those that failed again; the new files take the place of the old
@@ -97,27 +99,29 @@ export class QuarantineTask implements TaskKind {
       count(*)::DOUBLE AS received, count(*)::DOUBLE AS quarantined FROM picked GROUP BY ALL`);
     const records = taken.reduce((sum, { received }) => sum + received, 0);
     const name = `t${task.id}-${(before.counts["steps"] ?? 0) + 1}.parquet`;
-    const staged =
+    const { outOfRaw, ...staged } =
       this.#action === "reprocess"
         ? await judged(sql, schema, host, task.id, name)
         : await untouched(sql, schema, host, name);
     failpoint("engine.task.staged");
+    const replaces = [...paths, ...outOfRaw.paths];
     let after: TaskProgress | undefined;
     const again = {
       records: this.#action === "reprocess" ? records : 0,
       counts: taken.map((count) => outOfQuarantine(this.#action, count)),
-      replaces: paths,
+      replaces,
       alongside: async (commitSql: Sql, counts: readonly OutcomeCount[]): Promise<void> => {
         after = progressAfter(this.#action, before, records, counts, performance.now() - from);
         if (this.#action === "discard") {
           await commitSql.run(`INSERT INTO db.weir.discarded SELECT source, writer, number, line, ${task.id}
             FROM memory.${schema}.picked`);
         }
+        if (outOfRaw.rows > 0) await commitSql.run(leaveOut("raw", outOfRaw.rows));
         await commitSql.run(progressSql(task.id, after));
       },
     };
     const committed = await host.commit(async (batch) =>
-      host.suppression.changes === changes && (await areListed(sql, paths))
+      host.suppression.changes === changes && (await areListed(sql, replaces))
         ? { ...staged, plan: { batch, segments: [] }, again }
         : undefined,
     );
@@ -125,7 +129,7 @@ export class QuarantineTask implements TaskKind {
       await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${schema} CASCADE`);
       return undefined;
     }
-    host.files.replaced.add(paths, Date.now());
+    host.files.replaced.add(replaces, Date.now());
     failpoint("engine.task.committed");
     return after;
   }
@@ -155,7 +159,10 @@ function* chunksOf(files: readonly QuarantineFile[], mostRows: number): Generato
   if (chunk.length > 0) yield chunk;
 }
 
-type Staged = Omit<StagedBatch, "plan" | "again">;
+interface Staged extends Omit<StagedBatch, "plan" | "again"> {
+  /** Files of the raw zone that are written again without records of erased persons, and how many these are. */
+  readonly outOfRaw: { readonly paths: readonly string[]; readonly rows: number };
+}
 
 /** Judges the picked records by the program, and writes what fails again beside the rows that nobody picked. */
 async function judged(sql: Sql, schema: string, host: TaskHost, task: number, name: string): Promise<Staged> {
@@ -175,13 +182,34 @@ async function judged(sql: Sql, schema: string, host: TaskHost, task: number, na
   );
   const received = await sql.rows<ReceivedCount>(receivedQuery);
   const records = received.reduce((sum, count) => sum + count.received, 0);
-  return { schema, contracts, files, received, records, newestReceivedUs: 0, timings: {} };
+  const raw = await rawWithoutSuppressed(sql, host.lake);
+  const places = raw.files.places();
+  return {
+    schema,
+    contracts,
+    files: [...files, ...places.files],
+    received,
+    records,
+    newestReceivedUs: 0,
+    timings: {},
+    outOfRaw: { paths: places.replaced, rows: raw.rows },
+  };
 }
 
 /** Writes the rows that nobody picked. */
 async function untouched(sql: Sql, schema: string, { lake }: TaskHost, name: string): Promise<Staged> {
   const files = await writeQuarantineFile(sql, lake, "SELECT * FROM rest", name);
-  return { schema, contracts: [], files, received: [], records: 0, newestReceivedUs: 0, timings: {} };
+  const outOfRaw = { paths: [], rows: 0 };
+  return {
+    schema,
+    contracts: [],
+    files,
+    received: [],
+    records: 0,
+    newestReceivedUs: 0,
+    timings: {},
+    outOfRaw,
+  };
 }
 
 /** What the counts lose, and gain, as records leave the quarantine. */
@@ -197,7 +225,7 @@ function progressAfter(
   counts: readonly OutcomeCount[],
   ms: number,
 ): TaskProgress {
-  const sum = (name: "loaded" | "duplicate" | "quarantined"): number =>
+  const sum = (name: "loaded" | "duplicate" | "quarantined" | "suppressed"): number =>
     counts.reduce((all, count) => all + count[name], 0);
   const add = (name: string, n: number): [string, number] => [name, (before[name] ?? 0) + n];
   const outcomes: [string, number][] =
@@ -207,6 +235,7 @@ function progressAfter(
           add("loaded", sum("loaded")),
           add("duplicate", sum("duplicate")),
           add("quarantined again", records + sum("quarantined")),
+          ...(sum("suppressed") === 0 ? [] : [add("suppressed", sum("suppressed"))]),
         ];
   return {
     done: done + records,
