@@ -48,7 +48,11 @@ const asSent = [
   "quarantine.violations",
   "quarantine.detail",
 ];
-const access: RoleMasks = { analyst: [...sensitive, ...asSent], viewer: ["customers.plan"] };
+const access: RoleMasks = {
+  analyst: [...sensitive, ...asSent],
+  viewer: ["customers.plan"],
+  reader: ["raw.content"],
+};
 
 const harness = new Harness({ access });
 let engine: Engine;
@@ -168,6 +172,10 @@ describe("a role without some columns", () => {
   test("does not get a hash of what it does not see", async () => {
     expect(await answer("SELECT _content FROM signup", "analyst")).toContain("[[null]]");
     expect(await answer("SELECT _content FROM signup")).not.toContain("null");
+    expect(await answer("SELECT _content, email FROM signup", "reader")).toContain(
+      '[[null,"s3cret@example.com"]]',
+    );
+    expect(await answer("SELECT _content FROM signup", "viewer")).not.toContain("null");
   });
 
   test("one role's masks are not another's, and a connection keeps nothing of who had it before", async () => {

@@ -15,7 +15,9 @@ export type RoleMasks = Readonly<Record<string, readonly string[]>>;
 /** What a masked text is; any other masked value is NULL. */
 export const maskedText = "***";
 
+/** Of views of contracts, and of `raw`. */
 const contentColumn = "_content";
+const rawContentColumn = "content";
 const schemaOf = (role: string): string => `access_${role}`;
 
 /** What a role that does not see everything may read beside views: nothing in these is of a record. */
@@ -148,9 +150,13 @@ function resolve(
     }
     for (const view of having) found.set(view, (found.get(view) ?? new Set()).add(column));
   }
-  // A hash of all that a record has: whoever knows the rest could try values until it fits.
-  for (const [view, hidden] of found)
-    if (columns.get(view)?.some(({ name }) => name === contentColumn) === true) hidden.add(contentColumn);
+  // A hash of all that was sent: whoever knows the rest could try values until it fits, also those that tokens stand for.
+  const everywhere = masked.includes(`raw.${rawContentColumn}`);
+  for (const [view, all] of columns) {
+    const hidden = found.get(view) ?? (everywhere ? new Set<string>() : undefined);
+    if (hidden === undefined || !all.some(({ name }) => name === contentColumn)) continue;
+    found.set(view, hidden.add(contentColumn));
+  }
   return found;
 }
 

@@ -65,8 +65,11 @@ export async function undoable(
   const no = (why: string): WeirError =>
     new WeirError("task_not_ready", `Task ${task.id} cannot be undone: ${why}`, { where: `task ${task.id}` });
   const result = task.result as RebuildResult | null;
-  if (task.kind !== "rebuild" || task.state !== "done" || result === null || result.swapped === null)
+  if (task.kind !== "rebuild" || task.state !== "done")
     throw no(`it is a ${task.kind} that is ${task.state}.`);
+  if (result === null)
+    throw no("a person was erased since, and the tables before it were forgotten with the person.");
+  if (result.swapped === null) throw no("its tables did not take the place of the live ones.");
   const { table } = task.arguments;
   const tables = componentOf(host.program, typeof table === "string" ? table : "");
   if (JSON.stringify(hashesOf(tables)) !== JSON.stringify(task.arguments["hashes"]))

@@ -96,7 +96,10 @@ function erasureText(terminal: Terminal, erasure: Erasure): string {
   return [
     ...head,
     ...(zones.length === 0
-      ? ["", "Nothing was there."]
+      ? [
+          "",
+          "Nothing was there: mind how the identifiers are written. Records that have them are kept out from now on.",
+        ]
       : ["", renderTable(terminal, ["ZONE", "ROWS ERASED", "FILES REPLACED"], zones)]),
     ...(vault === undefined
       ? []
