@@ -11,7 +11,7 @@ import { refreshStatement, rowsTable } from "./rows.ts";
  * Beside the relations of rows.ts these statements read and leave
  *   pii_wanted(kind, value, subject)   values that need a token, and whose they are
  *   pii_map(kind, value, id, token)    their tokens; made by the engine in between
- *   tagged_<contract>(_key, v.., t..)  of valid rows the values, and what stands for them
+ *   tagged_<contract>(_key, _content, v.., t..)  of valid rows the text's hash, the values, and what stands for them
  *   texts(_key, text, done)            texts as they are kept, where they are not what `kept` makes of them; `done` where the
  *                                      text is right, else JavaScript writes it
  *
@@ -118,8 +118,8 @@ function replaceStatement(model: ContractModel): Statement {
     sql: `CREATE TABLE named_people AS SELECT ${all.join(", ")}, ${lines(tokens)}
 FROM ${peopleTable(name)} ${joins.join("\n")}
 WHERE coalesce(${all.join(", ")}) IS NOT NULL;
-CREATE TABLE ${taggedTable(name)} AS SELECT r._key, p.*
-FROM (SELECT _key, ${lines(values)} FROM ${rows} r WHERE _ok) r JOIN named_people p ON ${same.join(" AND ")};
+CREATE TABLE ${taggedTable(name)} AS SELECT r._key, r._content, p.*
+FROM (SELECT _key, _content, ${lines(values)} FROM ${rows} r WHERE _ok) r JOIN named_people p ON ${same.join(" AND ")};
 DROP TABLE named_people;
 CREATE TABLE tokenized AS SELECT r.* REPLACE (${lines(columns)})
 FROM ${rows} r LEFT JOIN ${taggedTable(name)} t USING (_key);

@@ -207,7 +207,9 @@ const idText = (contract: ContractModel): string =>
   `concat(getvariable('weir_salt'), ${text(contract.name)}, chr(31), ${ident(contract.id)}::VARCHAR)`;
 const low = "& 4294967295)::UINTEGER";
 const idWords = `(a ${low} AS h0, (a >> 32)::UINTEGER AS h1, (b ${low} AS h2, (b >> 32)::UINTEGER AS h3`;
-const idHashes = "md5_number_lower(id) AS a, md5_number_upper(id) AS b";
+/** As `md5_number_lower` and `md5_number_upper` give it, which would compute it twice. */
+const idHashes =
+  "(md5_number(id) >> 64)::UBIGINT AS a, (md5_number(id) & 18446744073709551615)::UBIGINT AS b";
 
 /** One row a valid record: what the id index needs. */
 export function idsStatement(contract: ContractModel): Statement {

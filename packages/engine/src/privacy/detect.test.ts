@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { maskText } from "./detect.ts";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { isFound, mayHold, maskText } from "./detect.ts";
 import { passesLuhn } from "./marks.ts";
 
 test.each([
@@ -54,6 +55,37 @@ test("whatever stands around it, a card number does not stay", () => {
       },
     ),
   );
+});
+
+test("whatever is found SQL lets through", async () => {
+  const instance = await DuckDBInstance.create(":memory:");
+  const sql = await instance.connect();
+  const passes = async (text: string): Promise<unknown> => {
+    const query = `SELECT ${mayHold(`'${text.replaceAll("'", "''")}'`)} AS passes`;
+    return (await sql.runAndReadAll(query)).getRows()[0]?.[0];
+  };
+  const piece = fc.oneof(
+    fc.constantFrom("4111 1111 1111 1111", "378282246310005", "5555-5555-5555-4444", "6011111111111117"),
+    fc.constantFrom(" ", "-", ".", ",", "_", "é", "x", "7", "\n", "\\n", '"', "@", "a@b.co"),
+    fc.string({ maxLength: 3 }).filter((text) => !text.includes("\0")),
+  );
+  let found = 0;
+  const text = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(""));
+  await fc.assert(
+    fc.asyncProperty(text, async (plain) => {
+      for (const one of [plain, JSON.stringify(plain)]) {
+        if (!isFound(one)) continue;
+        found++;
+        expect(await passes(one)).toBe(true);
+      }
+      // What stands in a string of a JSON text is found there too.
+      if (maskText(plain) !== plain) expect(isFound(JSON.stringify(plain))).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+  expect(found).toBeGreaterThan(100);
+  sql.closeSync();
+  instance.closeSync();
 });
 
 test("long texts take time in proportion", () => {

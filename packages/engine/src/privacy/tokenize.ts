@@ -6,7 +6,7 @@ import { normalizeRecord } from "../normalize.ts";
 import { assignTokens } from "./assign.ts";
 import type { Staging } from "./assign.ts";
 import { maskedChange, tokenizeStream } from "./captured.ts";
-import { mayHold, maskText } from "./detect.ts";
+import { isFound, mayHold } from "./detect.ts";
 import { declaredAt, maskedRecord, rewrittenAt } from "./rewrite.ts";
 import { sealRejected } from "./seal.ts";
 import type { Vault } from "./vault.ts";
@@ -68,7 +68,7 @@ function keptLines(orders: ReadonlyMap<ContractProgram, readonly number[]>): str
     const values = model.tagged.flatMap((_, i) => [`v${i}`, `t${i}`]).join(", ");
     const base = `SELECT l.* EXCLUDE (text), l.text AS _original, x.text AS _again, t.* EXCLUDE (_key)
       FROM received_lines l JOIN ${taggedTable(model.name)} t USING (_key) LEFT JOIN texts x USING (_key)`;
-    return `SELECT * EXCLUDE (_original, _again, _text, ${values}), coalesce(_again, _text) AS text, hash(_original) AS content
+    return `SELECT * EXCLUDE (_original, _again, _text, _content, ${values}), coalesce(_again, _text) AS text, _content AS content
       FROM (${keptText(model, base, order)}) UNION ALL BY NAME `;
   });
   const others = [...orders.keys()].map(
@@ -134,8 +134,7 @@ async function maskFreeText(
       ${model.rowTags === undefined ? "" : "AND _key NOT IN (SELECT _key FROM texts)"}`,
   );
   await eachRow(suspects, (value) => {
-    const free = value(1) as string;
-    if (maskText(free) !== free) hits.push(value(0) as bigint);
+    if (isFound(value(1) as string)) hits.push(value(0) as bigint);
   });
   if (hits.length === 0) return;
   await loadKeys(staging, hits);

@@ -173,3 +173,17 @@ test("no value is in the file of the vault in the clear", async () => {
   const bytes = readFileSync(join(harness.dataDir, "vault", "vault.duckdb"));
   for (const needle of ["needle@example.com", "subject-needle"]) expect(bytes.includes(needle)).toBe(false);
 });
+
+test("values are found under the hashes of vaults that exist", async () => {
+  const sql = await harness.connect();
+  const { h0, h1 } = Vault.hashOf("kind", "value");
+  const secret = "getvariable('weir_vault')";
+  const hash = (half: string): string =>
+    `md5_number_${half}(concat(${secret}, kind, chr(31), value, ${secret}))`;
+  await harness.vault.prepare(sql);
+  const [count] = await sql.rows(`SELECT count(*)::INTEGER AS n
+    FROM (SELECT 'email' AS kind, 'ann' || i || '@example.com' AS value FROM range(1000) r(i))
+    WHERE ${h0} = ${hash("lower")} AND ${h1} = ${hash("upper")}`);
+  expect(count).toEqual({ n: 1000 });
+  sql.close();
+});
