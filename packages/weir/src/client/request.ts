@@ -20,7 +20,7 @@ export interface ApiRequest {
  * Asks a running instance.
  *
  * @returns the JSON value of the answer
- * @throws WeirError the one the instance answered with; `not_running` when nothing answers, or not in time
+ * @throws WeirError the one the instance answered with; `engine_unavailable` or `not_running` when nothing answers, or not in time
  */
 export async function apiRequest(address: ApiAddress, request: ApiRequest): Promise<unknown> {
   const place = "socket" in address ? address.socket : address.url;
@@ -29,10 +29,16 @@ export async function apiRequest(address: ApiAddress, request: ApiRequest): Prom
   try {
     [status, text] = await exchange(address, request);
   } catch (cause) {
-    throw new WeirError("not_running", `No instance answers: ${(cause as Error).message}.`, {
-      where: place,
-      cause,
-    });
+    const why = (cause as Error).message;
+    // The socket is asked only where an instance has been found to run.
+    throw "socket" in address
+      ? new WeirError("engine_unavailable", `The engine of the running instance does not answer: ${why}.`, {
+          where: place,
+          remedy:
+            "It may be starting again: wait, and ask again; weir status tells. What was asked for may have been done.",
+          cause,
+        })
+      : new WeirError("not_running", `No instance answers: ${why}.`, { where: place, cause });
   }
   let value: unknown;
   try {
