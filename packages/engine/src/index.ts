@@ -28,5 +28,6 @@ export type { ErasurePlan } from "./erase/erasures.ts";
 export type { Identifier } from "./erase/identifiers.ts";
 export type { Erasure, ErasureEvidence, ErasureRequest } from "./erase/ledger.ts";
 export type { RebuildPlan, RebuildRequest } from "./tasks/rebuild-request.ts";
-export type { RebuildResult, SwapWhen } from "./tasks/rebuild-task.ts";
+export type { RebuildResult } from "./tasks/rebuild-task.ts";
+export type { SwapWhen } from "./tasks/shadow-run.ts";
 export type { ViewComparison } from "./shadow/compare.ts";

@@ -69,6 +69,11 @@ export class Shadow {
     return join(directory, "weir.duckdb");
   }
 
+  /** Its file. */
+  get file(): string {
+    return Shadow.fileOf(this.#options.directory);
+  }
+
   static async open(options: ShadowOptions): Promise<Shadow> {
     const { directory, program, memoryLimit } = options;
     const database = await Database.open(Shadow.fileOf(directory), join(directory, "tmp"), { memoryLimit });

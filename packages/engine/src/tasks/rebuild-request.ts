@@ -6,8 +6,8 @@ import { componentOf, hashesOf } from "../shadow/component.ts";
 import { readManifest } from "../shadow/manifest.ts";
 import { measuredSpeed } from "./ledger.ts";
 import type { NewTask } from "./ledger.ts";
-import { edgesOf } from "./rebuild-task.ts";
-import type { SwapWhen } from "./rebuild-task.ts";
+import { edgesOf } from "./shadow-run.ts";
+import type { SwapWhen } from "./shadow-run.ts";
 import type { TaskHost } from "./runner.ts";
 
 export interface RebuildRequest {

@@ -9,7 +9,7 @@ import { isKept, swapBack } from "../shadow/swap.ts";
 import { emptyCommit } from "../stage.ts";
 import { endTask, readTask } from "./ledger.ts";
 import type { TaskInfo } from "./ledger.ts";
-import { edgesOf } from "./rebuild-task.ts";
+import { edgesOf } from "./shadow-run.ts";
 import type { RebuildResult } from "./rebuild-task.ts";
 import type { TaskHost, TaskKind, TaskRun } from "./runner.ts";
 
