@@ -11,6 +11,7 @@ const lists = [
   "packages/contract/src/errors.ts",
   "packages/contract/src/capture-errors.ts",
   "packages/contract/src/govern-errors.ts",
+  "packages/contract/src/task-errors.ts",
 ];
 export const errorPage = join(root, "docs", "reference", "errors.md");
 

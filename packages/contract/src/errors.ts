@@ -1,6 +1,7 @@
 import { captureErrorCodes } from "./capture-errors.ts";
 import type { ErrorCodeEntry } from "./error-code-entry.ts";
 import { governErrorCodes } from "./govern-errors.ts";
+import { taskErrorCodes } from "./task-errors.ts";
 
 /**
  * Every stable error code in Weir, what it means and what to do. A code never changes its meaning and is never
@@ -427,34 +428,10 @@ export const errorCodes = {
     meaning: "As many readers follow changes as the engine serves at a time.",
     remedy: "Close some, or let one reader pass the changes on.",
   },
-  task_running: {
-    status: 409,
-    meaning: "A task that does what was asked for has not ended yet.",
-    remedy: "Wait for it, or end it first: weir tasks, weir task cancel ID.",
-  },
-  task_ended: {
-    status: 409,
-    meaning: "The task has ended, so that nothing of it can be changed.",
-    remedy: "weir task show ID tells how it ended.",
-  },
-  task_not_ready: {
-    status: 409,
-    meaning: "What is asked of the task cannot be done in the state that it is in.",
-    remedy:
-      "weir task show ID tells its state. Only a task that is ready can be swapped, only one that is done undone.",
-  },
-  task_disturbed: {
-    status: 409,
-    meaning: "A task could not go on: what it works on changed meanwhile, or a table's SQL fails.",
-    remedy: "The message says what. Nothing of it shows; ask for the task again.",
-  },
-  task_unknown: {
-    meaning: "The state has a task of a kind that this version of Weir does not know.",
-    remedy: "Run the version of Weir that it was asked of, or ask for it again.",
-  },
 
   ...captureErrorCodes,
   ...governErrorCodes,
+  ...taskErrorCodes,
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

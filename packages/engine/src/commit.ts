@@ -72,6 +72,7 @@ export async function commitBatch(sql: Sql, context: CommitContext, staged: Stag
     writeState(sql, context, batch, setAside, timed),
   );
   await timed("commit", () => sql.run("COMMIT"));
+  staged.again?.committed?.();
   failpoint("engine.commit.after_commit");
   for (const [name, reason] of setAside) context.aside.set(name, reason);
   await sql.run(`SET search_path = 'memory.main'; DROP SCHEMA memory.${staged.schema} CASCADE`);

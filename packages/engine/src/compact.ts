@@ -110,7 +110,7 @@ export class Compaction {
     const groups = new Map<string, SmallFile[]>();
     for (const file of small) {
       if ((this.#kept.get(file.zone) ?? 0) > 0) continue;
-      const side = file.zone === "clean" ? sideOf(barriers, file.commit) : 0;
+      const side = sideOf(barriers, file.commit);
       if (side === undefined) continue;
       const key = `${dirname(file.path)} ${side}`;
       const files = groups.get(key);

@@ -10,6 +10,7 @@ import type { Variant } from "@weir/testkit";
 import { plant } from "./crash-defects.fixture.ts";
 import type { Defect } from "./crash-defects.fixture.ts";
 import { Engine } from "./engine.ts";
+import type { ReplayRequest } from "./replay/request.ts";
 import type { RebuildRequest } from "./tasks/rebuild-request.ts";
 import type { QuarantineRequest } from "./tasks/tasks.ts";
 import type { EngineSettings, ResolvedSettings } from "./settings.ts";
@@ -24,12 +25,13 @@ export interface EngineTask {
   readonly ask?: AskedTask;
 }
 
-/** A task of the quarantine, a rebuild, or that what another did be undone. */
-export type AskedTask = QuarantineRequest | RebuildRequest | { readonly undo: number };
+/** A task of the quarantine, a rebuild, a replay, or that what another did be undone. */
+export type AskedTask = QuarantineRequest | RebuildRequest | ReplayRequest | { readonly undo: number };
 
 async function asked(engine: Engine, ask: AskedTask): Promise<void> {
   const { tasks } = engine;
   if ("undo" in ask) await tasks.undo(ask.undo, "test");
+  else if ("from" in ask) await tasks.replay(ask, "test");
   else if ("table" in ask) await tasks.rebuild(ask, "test");
   else await tasks.quarantine(ask, "test");
 }

@@ -359,6 +359,7 @@ export class Engine {
         await prepareStaging(sql, this.#salts, this.vault);
         return sql;
       },
+      index: this.#ids.index,
       exclusive: this.#exclusive,
       commit: (stage) => this.#asked.ask(stage, this.#failed),
       aside: this.#aside,
@@ -371,8 +372,7 @@ export class Engine {
   }
 
   async #commit(staged: StagedBatch): Promise<Committed> {
-    const { index } = this.#ids;
-    const context = { ...this.#judging, index, history: this.#history, aside: this.#aside };
+    const context = { ...this.#judging, index: this.#ids.index, history: this.#history, aside: this.#aside };
     const committed = await commitBatch(this.#commitSql, context, staged);
     this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());

@@ -39,8 +39,8 @@ export async function takenBackSince(
     AND x.writer = c._writer AND x.number = c._number AND x.line = c._line)`;
 }
 
-/** Rows of clean files in the columns of today. */
-function cleanRows(lake: Lake, contract: ContractProgram, paths: readonly string[]): string {
+/** Rows of clean files in the columns of today, as `c`. */
+export function cleanRows(lake: Lake, contract: ContractProgram, paths: readonly string[]): string {
   const list = paths.map((path) => text(lake.path(path))).join(", ");
   const columns = contract.columns.map(({ name, type }) => `${ident(name)}::${type} AS ${ident(name)}`);
   // Files of another version of the contract may lack columns: the empty query brings them all.

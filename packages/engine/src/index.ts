@@ -29,5 +29,7 @@ export type { Identifier } from "./erase/identifiers.ts";
 export type { Erasure, ErasureEvidence, ErasureRequest } from "./erase/ledger.ts";
 export type { RebuildPlan, RebuildRequest } from "./tasks/rebuild-request.ts";
 export type { RebuildResult } from "./tasks/rebuild-task.ts";
+export type { ReplayPlan, ReplayRequest } from "./replay/request.ts";
+export type { ReplayResult } from "./tasks/replay-task.ts";
 export type { SwapWhen } from "./tasks/shadow-run.ts";
 export type { ViewComparison } from "./shadow/compare.ts";

@@ -56,6 +56,8 @@ export interface Again {
   readonly tables?: readonly string[];
   /** Runs in the commit's transaction. */
   readonly alongside: (sql: Sql, counts: readonly OutcomeCount[]) => Promise<void>;
+  /** Runs once that is committed, before any other commit. */
+  readonly committed?: () => void;
 }
 
 export interface OutcomeCount {
@@ -116,7 +118,7 @@ export async function emptyCommit(
   sql: Sql,
   schema: string,
   batch: number,
-  beside: Pick<Again, "alongside" | "tables">,
+  beside: Pick<Again, "alongside" | "tables" | "committed">,
 ): Promise<StagedBatch> {
   await openStaging({ sql, schema });
   return {

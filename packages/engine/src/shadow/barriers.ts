@@ -1,8 +1,8 @@
 import type { Sql } from "../database.ts";
 
 /**
- * Commits at which files of the clean zone must stay apart: tables that a task keeps beside the live ones have exactly the
- * records up to there, and will be given those that came after.
+ * Commits at which files of the lake must stay apart: tables that a task keeps beside the live ones have exactly the
+ * records up to there, and will be given those that came after. A replay reads raw and quarantine as well.
  *
  * Files up to a barrier and files after it are not merged with each other; where it is `frozen`, those up to it are left as
  * they are, as the task reads them by their names. A record of a file up to a barrier that another one took the place of after it stays in

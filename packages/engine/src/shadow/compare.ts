@@ -48,7 +48,7 @@ export const isSame = ({ onlyLive, onlyNew, different }: ViewComparison): boolea
   onlyLive + onlyNew + different === 0;
 
 /** @param key columns that name a row; where there are none given, all rows that are equal are one */
-async function compareRows(
+export async function compareRows(
   sql: Sql,
   view: string,
   live: string,

@@ -97,16 +97,21 @@ export async function isKept(sql: Sql, task: number, tables: readonly TableProgr
   return n === names.length;
 }
 
+/** Tasks that have tables beside the live ones. */
+export const besideKinds = "('rebuild', 'replay')";
+
 /**
  * Forgets every table beside the live ones, built or kept, the rows that were shown of them, and the tasks that are at it; in a transaction that takes records
  * out of the live ones for good. Their files go with the sweep that follows.
+ *
+ * @param but a task that goes on
  */
-export async function forgetBeside(sql: Sql, why: string): Promise<void> {
+export async function forgetBeside(sql: Sql, why: string, but = 0): Promise<void> {
   await dropLeft(sql, new Set(), new Set());
   await sql.run(`DELETE FROM db.weir.barriers;
-    UPDATE db.weir.tasks SET result = NULL WHERE kind = 'rebuild';
+    UPDATE db.weir.tasks SET result = NULL WHERE kind IN ${besideKinds} AND id <> ${but};
     UPDATE db.weir.tasks SET state = 'failed', ended_at = now()::TIMESTAMP, error = ${text(why)}
-    WHERE kind = 'rebuild' AND state IN ('waiting', 'running', 'ready')`);
+    WHERE kind IN ${besideKinds} AND id <> ${but} AND state IN ('waiting', 'running', 'ready')`);
 }
 
 /**

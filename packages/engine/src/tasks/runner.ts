@@ -5,6 +5,7 @@ import type { Committed } from "../commit.ts";
 import type { Sql } from "../database.ts";
 import { engineError } from "../engine-error.ts";
 import type { Suppression } from "../erase/suppression.ts";
+import type { IdIndex } from "../ids/id-index.ts";
 import type { Lake } from "../lake.ts";
 import type { LakeUpkeep } from "../lake-upkeep.ts";
 import type { RemovedHistory } from "../removed-history.ts";
@@ -19,6 +20,8 @@ import type { NewTask, TaskArguments, TaskInfo } from "./ledger.ts";
 export interface TaskHost {
   readonly program: Program;
   readonly lake: Lake;
+  /** Written by commits only, once they are committed. */
+  readonly index: IdIndex;
   /** Whom to keep out. */
   readonly suppression: Suppression;
   /** Where the values behind tokens are; undefined where there never was a personal field. */
@@ -250,9 +253,9 @@ export class TaskRunner {
     failpoint("engine.task.ended");
   }
 
-  /** After a commit that failed every rebuild: ends the one in work, and removes what all of them had. */
+  /** After a commit that failed every task with tables beside the live ones: ends the one in work, and removes what all of them had. */
   async sweepRebuilds(): Promise<void> {
-    if (this.#current?.task.kind === "rebuild") {
+    if (this.#current?.task.kind === "rebuild" || this.#current?.task.kind === "replay") {
       this.#current.stop.abort();
       await this.#ended;
     }

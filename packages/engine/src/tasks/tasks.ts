@@ -7,6 +7,9 @@ import type { QuarantinePlan } from "./quarantine-task.ts";
 import { RebuildTask } from "./rebuild-task.ts";
 import { planRebuild, rebuildTask } from "./rebuild-request.ts";
 import type { RebuildPlan, RebuildRequest } from "./rebuild-request.ts";
+import { ReplayTask } from "./replay-task.ts";
+import { planReplay, replayTask } from "../replay/request.ts";
+import type { ReplayPlan, ReplayRequest } from "../replay/request.ts";
 import { UndoTask, undoable } from "./undo-task.ts";
 import { TaskRunner } from "./runner.ts";
 import type { TaskHost } from "./runner.ts";
@@ -43,6 +46,7 @@ export class Tasks {
       new QuarantineTask("reprocess", chunkRows),
       new QuarantineTask("discard", chunkRows),
       new RebuildTask(chunkRows),
+      new ReplayTask(chunkRows),
       new UndoTask(),
     ];
     this.#host = host;
@@ -102,7 +106,24 @@ export class Tasks {
     return await this.#runner.add(task);
   }
 
-  /** Lets the tables of a rebuild that is ready take the place of the live ones. @throws WeirError `not_found`, `task_not_ready` */
+  /** What a replay would do. @throws WeirError `invalid_usage`, `history_removed`, `raw_removed` */
+  planReplay(request: ReplayRequest): Promise<ReplayPlan> {
+    return this.#connected((sql) => planReplay(sql, this.#host, request));
+  }
+
+  /**
+   * Judges what was received in an interval again, beside what is live, and compares; see {@link ReplayTask}.
+   *
+   * @param actor who asks
+   * @throws WeirError `invalid_usage`, `history_removed`, `raw_removed`, `task_running`
+   */
+  async replay(request: ReplayRequest, actor: string): Promise<TaskInfo> {
+    const task = await this.#connected((sql) => replayTask(sql, this.#host, request, actor));
+    this.#start();
+    return await this.#runner.add(task);
+  }
+
+  /** Lets what a rebuild or replay that is ready built take the place of what is live. @throws WeirError `not_found`, `task_not_ready` */
   async swap(id: number): Promise<TaskInfo> {
     this.#start();
     return await this.#runner.resume(id, { swap: "always" });

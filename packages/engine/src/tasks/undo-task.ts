@@ -64,6 +64,8 @@ export async function undoable(
 ): Promise<{ tables: readonly TableProgram[]; swapped: number }> {
   const no = (why: string): WeirError =>
     new WeirError("task_not_ready", `Task ${task.id} cannot be undone: ${why}`, { where: `task ${task.id}` });
+  if (task.kind === "replay")
+    throw no("what a replay changed in the zones, the ids and the counts is not put back.");
   const result = task.result as RebuildResult | null;
   if (task.kind !== "rebuild" || task.state !== "done")
     throw no(`it is a ${task.kind} that is ${task.state}.`);

@@ -14,6 +14,7 @@ const pages = [
   "docs/guide/order-facts.md",
   "docs/guide/quarantine.md",
   "docs/guide/time.md",
+  "docs/guide/replay.md",
   "docs/guide/serving.md",
   "docs/guide/operating.md",
   "docs/guide/stripe.md",

@@ -47,6 +47,7 @@ describe("what each role may ask for", () => {
     ["/api/tasks", {}, ["viewer", "analyst", "operator", "privacy", "admin"]],
     ["/api/quarantine/reprocess", { method: "POST", body: '{"plan":true}' }, ["operator", "admin"]],
     ["/api/rebuild", { method: "POST", body: '{"table":"clicks","plan":true}' }, ["operator", "admin"]],
+    ["/api/replay", { method: "POST", body: '{"from":"2026-01-01","plan":true}' }, ["operator", "admin"]],
     ["/api/trace?id=a", {}, ["analyst", "operator", "admin"]],
     ["/api/audit", {}, ["privacy", "admin"]],
     ["/api/erasures", {}, ["privacy", "admin"]],

@@ -62,6 +62,7 @@ function lazyHandlers(terminal: Terminal): Handlers {
     taskShow: async (id, options) => (await import("./commands/task.ts")).taskShow(terminal, id, options),
     rebuild: async (table, options) =>
       (await import("./commands/rebuild.ts")).rebuild(terminal, table, options),
+    replay: async (options) => (await import("./commands/replay.ts")).replay(terminal, options),
     taskSwap: async (id, options) => (await import("./commands/rebuild.ts")).taskSwap(terminal, id, options),
     taskUndo: async (id, options) => (await import("./commands/rebuild.ts")).taskUndo(terminal, id, options),
     taskCancel: async (id, options) => (await import("./commands/task.ts")).taskCancel(terminal, id, options),

@@ -3,7 +3,7 @@ import type { Duration } from "@weir/contract";
 import type { ExitCode } from "../exit-code.ts";
 import type { Role } from "@weir/govern";
 import { common, duration, integer, life } from "./options.ts";
-import { quarantineTaskCommand, rebuildCommands, taskCommands } from "./task-commands.ts";
+import { quarantineTaskCommand, rebuildCommands, replayCommand, taskCommands } from "./task-commands.ts";
 import type { Role as ProcessRole } from "../processes/supervisor.ts";
 
 /** Options that every command takes. */
@@ -67,6 +67,16 @@ export interface DiscardOptions extends QuarantineTaskOptions {
 }
 
 export interface RebuildOptions extends CommonOptions {
+  readonly share: number;
+  readonly plan?: boolean;
+  readonly swap?: boolean;
+  readonly auto?: boolean;
+  readonly wait: boolean;
+}
+
+export interface ReplayOptions extends CommonOptions {
+  readonly from: string;
+  readonly to?: string;
   readonly share: number;
   readonly plan?: boolean;
   readonly swap?: boolean;
@@ -142,6 +152,7 @@ export interface Handlers {
   taskShow(id: number, options: CommonOptions): Promise<ExitCode>;
   taskCancel(id: number, options: CommonOptions): Promise<ExitCode>;
   rebuild(table: string, options: RebuildOptions): Promise<ExitCode>;
+  replay(options: ReplayOptions): Promise<ExitCode>;
   taskSwap(id: number, options: WaitOptions): Promise<ExitCode>;
   taskUndo(id: number, options: WaitOptions): Promise<ExitCode>;
   trace(id: string, options: TraceOptions): Promise<ExitCode>;
@@ -258,6 +269,7 @@ export function createProgram(handlers: Handlers, version: string, done: (code: 
     .requiredOption("--reason-text <text>", "why; it is kept with each of them")
     .action(async (options: DiscardOptions) => done(await handlers.quarantineDiscard(options)));
   rebuildCommands(program, handlers, done);
+  replayCommand(program, handlers, done);
   taskCommands(program, handlers, done);
   common(program.command("trace"))
     .description("print what became of a record: every arrival, its outcome, and the tables it is in")

@@ -2,7 +2,14 @@ import { Argument, InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import type { ExitCode } from "../exit-code.ts";
 import { common, integer, share } from "./options.ts";
-import type { CommonOptions, Handlers, RebuildOptions, TasksOptions, WaitOptions } from "./program.ts";
+import type {
+  CommonOptions,
+  Handlers,
+  RebuildOptions,
+  ReplayOptions,
+  TasksOptions,
+  WaitOptions,
+} from "./program.ts";
 
 type Done = (code: ExitCode) => void;
 
@@ -22,7 +29,7 @@ export function taskCommands(program: Command, handlers: Handlers, done: Done): 
     .addArgument(taskNumber())
     .action(async (id: number, options: CommonOptions) => done(await handlers.taskCancel(id, options)));
   common(task.command("swap"))
-    .description("let the tables of a rebuild that is ready take the place of the live ones")
+    .description("let what a rebuild or a replay that is ready made take the place of what is live")
     .addArgument(taskNumber())
     .option("--no-wait", "do not wait until it has")
     .action(async (id: number, options: WaitOptions) => done(await handlers.taskSwap(id, options)));
@@ -61,6 +68,30 @@ export function rebuildCommands(program: Command, handlers: Handlers, done: Done
     .option("--swap", "let them do so in any case")
     .option("--no-wait", "do not wait until it has ended, or is ready")
     .action(async (table: string, options: RebuildOptions) => done(await handlers.rebuild(table, options)));
+}
+
+/** `weir replay`. */
+export function replayCommand(program: Command, handlers: Handlers, done: Done): void {
+  common(program.command("replay"))
+    .description(
+      "put what was received in an interval through today's project, beside what is live, and compare the two",
+    )
+    .requiredOption("--from <time>", "received at this time or later, such as 2026-01-31T12:00:00Z")
+    .option("--to <time>", "received before this time (default: now)")
+    .addOption(
+      share(
+        "--share <share>",
+        "the share of the time that it works, the rest it leaves to live records",
+        0.25,
+      ),
+    )
+    .option("--plan", "only print what it would do")
+    .addOption(
+      new Option("--auto", "let it take the place of what is live if nothing differs").conflicts("swap"),
+    )
+    .option("--swap", "let it do so in any case")
+    .option("--no-wait", "do not wait until it has ended, or is ready")
+    .action(async (options: ReplayOptions) => done(await handlers.replay(options)));
 }
 
 /** What `weir quarantine reprocess` and `discard` take. */

@@ -63,3 +63,34 @@ test("without an instance the command does it itself; with one, the instance doe
   );
   expect(await answer(["verify"])).toMatchObject({ ok: true });
 });
+
+test("what was received is replayed by command and over HTTP, and the log says who asked", async () => {
+  const instance = await sandbox.up();
+  const pageless = { ...click("b"), page: undefined };
+  await instance.post([click("a"), pageless]);
+  await answer(["drain"]);
+  await instance.stop();
+  sandbox.write({ "weir.config.ts": mended });
+  const from = ["--from", "2026-01-01"];
+  expect(await answer(["replay", ...from, "--plan"])).toMatchObject({ rows: 2, tables: ["clicks"] });
+  expect(await answer(["replay", ...from, "--auto", "--share", "1"])).toMatchObject({
+    id: 1,
+    state: "ready",
+    result: { outcomes: [{ source: "web", loaded: 1, duplicate: 0, quarantined: -1 }] },
+  });
+  expect((await sandbox.run(["task", "show", "1"])).stdout).toContain("Records whose outcome changes");
+  await sandbox.up();
+  expect(await answer(["task", "swap", "1"])).toMatchObject({ state: "done" });
+  expect(await answer(["replay", ...from, "--auto", "--share", "1"])).toMatchObject({ state: "done" });
+  expect((await sandbox.run(["task", "show", "2"])).stdout).toContain("the outcome that it had");
+  expect(await sandbox.json(["task", "undo", "1"])).toMatchObject({
+    code: 1,
+    error: { code: "task_not_ready" },
+  });
+  expect(await sandbox.json(["replay", "--from", "tomorrow"])).toMatchObject({
+    error: { code: "invalid_usage" },
+  });
+  const { entries } = (await answer(["audit", "list"])) as { entries: { action: string }[] };
+  expect(entries.map(({ action }) => action)).toEqual(expect.arrayContaining(["replay", "task.swap"]));
+  expect(await answer(["verify"])).toMatchObject({ ok: true });
+});

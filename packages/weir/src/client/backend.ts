@@ -10,6 +10,8 @@ import type {
   QueryResult,
   RebuildPlan,
   RebuildRequest,
+  ReplayPlan,
+  ReplayRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -70,7 +72,11 @@ export interface Backend {
   planRebuild(request: RebuildRequest): Promise<RebuildPlan>;
   /** Asks for a rebuild, as `askQuarantine` does. @throws WeirError `not_found`, `history_removed`, `task_running` */
   askRebuild(request: RebuildRequest): Promise<TaskInfo>;
-  /** Lets a rebuild that is ready take the place of the live tables. @throws WeirError `not_found`, `task_not_ready` */
+  /** What a replay would do. @throws WeirError `invalid_usage`, `history_removed`, `raw_removed` */
+  planReplay(request: ReplayRequest): Promise<ReplayPlan>;
+  /** Asks for a replay, as `askQuarantine` does. @throws WeirError `invalid_usage`, `history_removed`, `raw_removed`, `task_running` */
+  askReplay(request: ReplayRequest): Promise<TaskInfo>;
+  /** Lets what a rebuild or replay that is ready made take the place of what is live. @throws WeirError `not_found`, `task_not_ready` */
   swapTask(id: number): Promise<TaskInfo>;
   /** Gives the task that undoes one. @throws WeirError `not_found`, `task_not_ready` */
   undoTask(id: number): Promise<TaskInfo>;

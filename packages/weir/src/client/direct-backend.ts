@@ -10,6 +10,8 @@ import type {
   QueryResult,
   RebuildPlan,
   RebuildRequest,
+  ReplayPlan,
+  ReplayRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -29,7 +31,7 @@ import { reveal, shownRecord } from "../processes/privacy-routes.ts";
 import type { Revealed } from "../processes/privacy-routes.ts";
 import { acquireDuty } from "../processes/lock.ts";
 import { prepareRunDir } from "../processes/run-files.ts";
-import { askQuarantine, askRebuild, changeTask } from "../processes/task-routes.ts";
+import { askQuarantine, askRebuild, askReplay, changeTask } from "../processes/task-routes.ts";
 import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 
 /** Segments of one stream that the lag counts one by one. */
@@ -100,6 +102,15 @@ export class DirectBackend implements Backend {
   async askRebuild(request: RebuildRequest): Promise<TaskInfo> {
     await this.#takeDuty();
     return await askRebuild(this.#engine, this.#governance, localCaller, request);
+  }
+
+  async planReplay(request: ReplayRequest): Promise<ReplayPlan> {
+    return await this.#engine.tasks.planReplay(request);
+  }
+
+  async askReplay(request: ReplayRequest): Promise<TaskInfo> {
+    await this.#takeDuty();
+    return await askReplay(this.#engine, this.#governance, localCaller, request);
   }
 
   async swapTask(id: number): Promise<TaskInfo> {

@@ -9,6 +9,8 @@ import type {
   QueryResult,
   RebuildPlan,
   RebuildRequest,
+  ReplayPlan,
+  ReplayRequest,
   TaskInfo,
   TaskPlan,
   Traced,
@@ -82,6 +84,14 @@ export class HttpBackend implements Backend {
 
   async askRebuild(request: RebuildRequest): Promise<TaskInfo> {
     return (await this.#post("/api/rebuild", request, planMs)) as TaskInfo;
+  }
+
+  async planReplay(request: ReplayRequest): Promise<ReplayPlan> {
+    return (await this.#post("/api/replay", { ...request, plan: true }, planMs)) as ReplayPlan;
+  }
+
+  async askReplay(request: ReplayRequest): Promise<TaskInfo> {
+    return (await this.#post("/api/replay", request, planMs)) as TaskInfo;
   }
 
   async swapTask(id: number): Promise<TaskInfo> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { WeirError } from "@weir/contract";
-import type { Engine, QuarantineRequest, RebuildRequest, TaskInfo } from "@weir/engine";
+import type { Engine, QuarantineRequest, RebuildRequest, ReplayRequest, TaskInfo } from "@weir/engine";
 import { demand, mayRole } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
 import { allow, integer, readJsonObject } from "./http-json.ts";
@@ -32,6 +32,14 @@ export async function tasked(
     const asked = rebuildRequest(body);
     if (plan === true) return { value: await engine.tasks.planRebuild(asked) };
     return { value: await askRebuild(engine, governance, caller, asked) };
+  }
+  if (path === "/api/replay") {
+    allow(request, "POST");
+    demand(caller, "operate");
+    const { plan, ...body } = await readJsonObject(request);
+    const asked = replayRequest(body);
+    if (plan === true) return { value: await engine.tasks.planReplay(asked) };
+    return { value: await askReplay(engine, governance, caller, asked) };
   }
   const [, id, change] = /^\/api\/tasks\/(\d{1,15})(?:\/(cancel|swap|undo))?$/.exec(path) ?? [];
   if (path !== "/api/tasks" && id === undefined) return undefined;
@@ -82,6 +90,17 @@ export async function askRebuild(
   return await engine.tasks.rebuild(request, caller.name);
 }
 
+/** Recorded before it is done. @throws WeirError `invalid_usage`, `history_removed`, `raw_removed`, `task_running` */
+export async function askReplay(
+  engine: Engine,
+  governance: Governance,
+  caller: Caller,
+  request: ReplayRequest,
+): Promise<TaskInfo> {
+  await governance.record(caller, "replay", null, { ...request });
+  return await engine.tasks.replay(request, caller.name);
+}
+
 /** Recorded before it is done. @throws WeirError `not_found`, `task_ended`, `task_not_ready` */
 export async function changeTask(
   engine: Engine,
@@ -96,12 +115,23 @@ export async function changeTask(
 
 function rebuildRequest({ table, swap, share }: Readonly<Record<string, unknown>>): RebuildRequest {
   if (typeof table !== "string") throw new WeirError("invalid_usage", "Name the table.");
+  return { table, ...buildOptions(swap, share) };
+}
+
+function replayRequest({ from, to, swap, share }: Readonly<Record<string, unknown>>): ReplayRequest {
+  if (typeof from !== "string") throw new WeirError("invalid_usage", "Say from which time on.");
+  if (to !== undefined && typeof to !== "string")
+    throw new WeirError("invalid_usage", "to must be a time as a text.");
+  return { from, ...(to === undefined ? {} : { to }), ...buildOptions(swap, share) };
+}
+
+function buildOptions(swap: unknown, share: unknown): Pick<RebuildRequest, "swap" | "share"> {
   const isSwap = swap === "asked" || swap === "same" || swap === "always";
   if (swap !== undefined && !isSwap)
     throw new WeirError("invalid_usage", "swap must be asked, same or always.");
   if (share !== undefined && typeof share !== "number")
     throw new WeirError("invalid_usage", "share must be a number.");
-  return { table, ...(isSwap ? { swap } : {}), ...(share === undefined ? {} : { share }) };
+  return { ...(isSwap ? { swap } : {}), ...(share === undefined ? {} : { share }) };
 }
 
 function quarantineRequest(body: Readonly<Record<string, unknown>>): Omit<QuarantineRequest, "action"> {

@@ -30,7 +30,7 @@ export async function rebuild(terminal: Terminal, table: string, options: Rebuil
   });
 }
 
-/** Lets the tables of a rebuild take the place of the live ones. With --json: the task. */
+/** Lets what a rebuild or a replay made take the place of what is live. With --json: the task. */
 export const taskSwap = (terminal: Terminal, id: number, options: WaitOptions): Promise<ExitCode> =>
   withBackend(dataDirOf(options), options.project, async (backend) =>
     waited(terminal, backend, options, await backend.swapTask(id)),
@@ -42,7 +42,7 @@ export const taskUndo = (terminal: Terminal, id: number, options: WaitOptions): 
     waited(terminal, backend, options, await backend.undoTask(id)),
   );
 
-const waited = async (
+export const waited = async (
   terminal: Terminal,
   backend: Backend,
   { wait }: WaitOptions,

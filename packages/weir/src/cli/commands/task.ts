@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { RebuildResult, TaskInfo } from "@weir/engine";
+import type { RebuildResult, ReplayResult, TaskInfo } from "@weir/engine";
 import type { Backend } from "../../client/backend.ts";
 import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
@@ -75,10 +75,11 @@ export function taskText(terminal: Terminal, task: TaskInfo): string {
   return [...lines, ...comparisonLines(terminal, task)].join("\n");
 }
 
-/** What a rebuild found, and what to do next. */
+/** What a rebuild or a replay found, and what to do next. */
 function comparisonLines(terminal: Terminal, { id, kind, state, result: found }: TaskInfo): string[] {
-  if (kind !== "rebuild" || found === null) return [];
-  const { comparison, commit, swapped } = found as RebuildResult;
+  const isReplay = kind === "replay";
+  if (!(isReplay || kind === "rebuild") || found === null) return [];
+  const { comparison, commit, swapped } = found as RebuildResult | ReplayResult;
   const table = renderTable(
     terminal,
     ["VIEW", "LIVE ROWS", "NEW ROWS", "ONLY LIVE", "ONLY NEW", "DIFFERENT"],
@@ -96,12 +97,38 @@ function comparisonLines(terminal: Terminal, { id, kind, state, result: found }:
   const next =
     state === "ready"
       ? [
-          `weir task swap ${id} lets the new tables take the place of the live ones; weir task cancel ${id} gives them up.`,
+          `weir task swap ${id} lets the new ${isReplay ? "records and tables" : "tables"} take the place of the live ones; weir task cancel ${id} gives them up.`,
         ]
       : state === "done" && swapped !== null
-        ? [`Swapped with commit ${swapped}. weir task undo ${id} puts the tables before back.`]
+        ? [
+            `Swapped with commit ${swapped}.${isReplay ? "" : ` weir task undo ${id} puts the tables before back.`}`,
+          ]
         : [];
-  return ["", `As of commit ${commit}:`, table, ...samples, ...(next.length === 0 ? [] : ["", ...next])];
+  const outcomes = isReplay ? outcomeLines(terminal, found as ReplayResult) : [];
+  return [
+    "",
+    `As of commit ${commit}:`,
+    table,
+    ...samples,
+    ...outcomes,
+    ...(next.length === 0 ? [] : ["", ...next]),
+  ];
+}
+
+/** How many records have another outcome. */
+function outcomeLines(terminal: Terminal, { outcomes }: ReplayResult): string[] {
+  if (outcomes.length === 0) return ["", "Every record has the outcome that it had."];
+  const change = (n: number): string => (n > 0 ? `+${grouped(n)}` : n < 0 ? `-${grouped(-n)}` : "0");
+  const table = renderTable(
+    terminal,
+    ["SOURCE", "CONTRACT", "LOADED", "DUPLICATE", "QUARANTINED", "SUPPRESSED"],
+    outcomes.map(({ source, contract, loaded, duplicate, quarantined, suppressed }) => [
+      source,
+      contract,
+      ...[loaded, duplicate, quarantined, suppressed].map(change),
+    ]),
+  );
+  return ["", "Records whose outcome changes:", table];
 }
 
 /** Waits until a task has ended, or waits for somebody. */

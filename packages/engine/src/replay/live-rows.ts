@@ -1,0 +1,109 @@
+import { dirname } from "node:path";
+import type { ContractProgram } from "@weir/compile";
+import { text } from "@weir/compile";
+import { failpoint } from "@weir/log";
+import { cleanRows } from "../history.ts";
+import type { Lake } from "../lake.ts";
+import { quarantineRows } from "../tasks/quarantine-files.ts";
+import { recordColumns } from "./derive.ts";
+import type { DeriveContext } from "./derive.ts";
+import { samePlace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
+
+interface LiveFile extends Record<string, string | number> {
+  zone: "clean" | "quarantine";
+  name: string;
+  path: string;
+  commit: number;
+  low: string;
+  high: string;
+}
+
+/** Files whose rows are looked for at a time. */
+const filesAtOnce = 64;
+
+/** The column of a zone that has the time of receipt. */
+const receivedIn = (zone: string): string => (zone === "clean" ? "_received_at" : "received_at");
+
+const inInterval = (column: string, { from, until }: { from: number; until: number }): string =>
+  `${column} >= make_timestamp(${from}) AND ${column} < make_timestamp(${until})`;
+
+/** Live files of the clean zone and the quarantine that have rows of the interval and were not written again yet. */
+export async function filesToRewrite(space: Workspace, lake: Lake): Promise<LiveFile[]> {
+  const interval = await space.interval();
+  const left = await space.sql.rows<LiveFile>(
+    `SELECT zone, name, path, "commit"::DOUBLE AS "commit", low, high FROM live_files
+     WHERE zone <> 'raw' AND path NOT IN (FROM rewritten) ORDER BY zone, "commit", path`,
+  );
+  const found: LiveFile[] = [];
+  for (const zone of ["clean", "quarantine"] as const) {
+    const files = left.filter((file) => file.zone === zone);
+    for (let at = 0; at < files.length; at += filesAtOnce) {
+      const some = files.slice(at, at + filesAtOnce);
+      const list = some.map(({ path }) => text(lake.path(path))).join(", ");
+      const rows = await space.sql.rows<{ file: string }>(
+        `SELECT DISTINCT filename AS file FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = true)
+         WHERE ${inInterval(receivedIn(zone), interval)}`,
+      );
+      const paths = new Set(rows.map(({ file }) => file));
+      found.push(...some.filter(({ path }) => paths.has(lake.path(path))));
+    }
+  }
+  return found;
+}
+
+/** Writes a live file again without its rows of the interval, and notes what those were. */
+export async function rewrite({ host, space, task }: DeriveContext, file: LiveFile): Promise<void> {
+  const { lake, program } = host;
+  const interval = await space.interval();
+  const { zone, name, path, low, high, commit } = file;
+  const of = inInterval(receivedIn(zone), interval);
+  const base = path.slice(dirname(path).length + 1);
+  const kept = await space.files.write(
+    space.sql,
+    `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) WHERE NOT (${of})`,
+    { zone, name, path: `rest/${path}`, minTime: low, maxTime: high },
+  );
+  const contract = program.contracts.find((one) => one.contract.name === name);
+  const notes = zone === "clean" ? removedRows(lake, contract, path, of) : quarantinedOf(lake, path, of);
+  await space.inTransaction(async () => {
+    await space.sql.run(`${notes}; INSERT INTO rewritten VALUES (${text(path)})`);
+    await space.addResult(kept, `${dirname(path)}/r${task}-${base}`, commit, "rest");
+  });
+  failpoint("engine.task.replay_rewritten");
+}
+
+function removedRows(lake: Lake, contract: ContractProgram | undefined, path: string, of: string): string {
+  if (contract === undefined) throw new Error(`unreachable: ${path} is of no contract of the project`);
+  return `INSERT INTO removed SELECT r.*, EXISTS (SELECT 1 FROM live_hidden h WHERE h.contract = r.contract AND ${samePlace("h", "r")})
+    FROM (SELECT ${recordColumns(contract)} FROM (${cleanRows(lake, contract, [path])}) WHERE ${of}) r`;
+}
+
+const quarantinedOf = (lake: Lake, path: string, of: string): string =>
+  `INSERT INTO quarantined SELECT source, writer, number, line, contract, received_commit, attempts
+   FROM (${quarantineRows(lake, [path])}) WHERE ${of}`;
+
+/** `winners` and `affected`, and what of `affected` the interval itself has to say. Once every live file was written again. */
+export async function judgeIds(space: Workspace, contracts: readonly ContractProgram[]): Promise<void> {
+  const valid: string[] = [];
+  for (const contract of contracts) {
+    const files = await space.parts("valid", contract.contract.name);
+    if (files !== undefined)
+      valid.push(
+        `SELECT ${recordColumns(contract)} FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`,
+      );
+  }
+  const none = "SELECT contract, id, t, c, source, writer, number, line FROM removed LIMIT 0";
+  await space.sql.run(`CREATE OR REPLACE TABLE winners AS
+    SELECT v.* FROM (${[none, ...valid].map((one) => `(${one})`).join(" UNION ALL ")}) v
+    LEFT JOIN removed o ON NOT o.hidden AND o.contract = v.contract AND o.id = v.id AND ${samePlace("o", "v")}
+    QUALIFY row_number() OVER (PARTITION BY v.contract, v.id
+      ORDER BY v.t, v.c, o.line IS NULL, v.source, v.writer, v.number, v.line) = 1;
+    CREATE OR REPLACE TABLE affected AS
+    SELECT coalesce(w.contract, o.contract) AS contract, coalesce(w.id, o.id) AS id,
+      bool_or(o.id IS NOT NULL AND (w.id IS NULL OR w.t > o.t OR (w.t = o.t AND w.c > o.c))) AS vanished
+    FROM winners w FULL JOIN (SELECT * FROM removed WHERE NOT hidden) o ON o.contract = w.contract AND o.id = w.id
+    WHERE NOT coalesce(w.t = o.t AND w.c = o.c AND ${samePlace("w", "o")}, FALSE) GROUP BY ALL;
+    DELETE FROM candidates;
+    INSERT INTO candidates SELECT w.*, 1, TRUE, TRUE, NULL FROM winners w SEMI JOIN affected USING (contract, id)`);
+}
