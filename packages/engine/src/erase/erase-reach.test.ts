@@ -107,6 +107,29 @@ test("a record that is known as the person's only once it is judged again leaves
   expect(await problems()).toEqual([]);
 });
 
+test("a record that is known as the person's only once it is judged again leaves raw too: a replay", async () => {
+  await open(project(false, "other"));
+  const short = { identifiers: [{ kind: "user", value: "42" }] };
+  await harness.load([
+    record("seen", { id: "1", user: "42" }),
+    record("seen", { id: "2", user: "43" }),
+    record("other", { id: "3", user: "42" }),
+  ]);
+  await harness.engine.erasures.erase(short);
+  expect(await harness.rows("SELECT count(*)::INT FROM quarantine")).toEqual([[2]]);
+  await open(project(false));
+  const { id } = await harness.engine.tasks.replay(
+    { from: "2026-01-01", swap: "always", share: 1 },
+    "tester",
+  );
+  expect(await taskEnd(harness, id)).toMatchObject({ state: "done", error: null });
+  expect(await harness.rows("SELECT contract, text FROM raw")).toEqual([
+    ["seen", JSON.stringify({ at, id: "2", user: "43" })],
+  ]);
+  expect(await harness.rows("SELECT id FROM seen")).toEqual([["2"]]);
+  expect(await problems()).toEqual([]);
+});
+
 test("of a captured row that came twice both copies go", async () => {
   const customers = changeContract("db", { "public.customers": { email: "email" } });
   await open(

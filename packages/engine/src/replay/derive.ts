@@ -43,7 +43,7 @@ export async function deriveChunk(context: DeriveContext, chunk: Chunk): Promise
       AND NOT EXISTS (SELECT 1 FROM db.weir.discarded d WHERE ${samePlace("d", "r")})`;
   const written = await judged(context, query, String(chunk.n), "valid", async () => [
     ["failed", await write(context, `SELECT * FROM (${quarantinedRows})`, `failed/${chunk.n}.parquet`)],
-    ["outcomes", await write(context, outcomes, `outcomes/${chunk.n}.parquet`)],
+    ["outcomes", await write(context, outcomesOf(chunk), `outcomes/${chunk.n}.parquet`)],
   ]);
   await space.inTransaction(() =>
     space.sql.run(`DELETE FROM parts WHERE chunk = '${chunk.n}';
@@ -106,7 +106,9 @@ export async function judged(
 }
 
 /** Where each line is in the log, what takes it, and whether it is valid (v), failed (q), or of an erased person (s). */
-const outcomes = `SELECT s.source, s.writer, s.number, a.line, coalesce(r.contract, '${unknownContract}') AS contract,
+const outcomesOf = ({
+  n,
+}: Chunk): string => `SELECT ${n}::UBIGINT AS chunk, s.source, s.writer, s.number, a.line, coalesce(r.contract, '${unknownContract}') AS contract,
     CASE WHEN a._key IN (SELECT _key FROM suppressed_lines) THEN 's' WHEN a._key IN (SELECT _key FROM quarantined) THEN 'q' ELSE 'v' END AS outcome
   FROM all_lines a JOIN segments s USING (seg)
   LEFT JOIN routes r ON a.error IS NULL AND r.seg = a.seg AND r.sent IS NOT DISTINCT FROM a.sent`;

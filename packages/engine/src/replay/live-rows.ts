@@ -11,7 +11,7 @@ import { samePlace } from "./workspace.ts";
 import type { Workspace } from "./workspace.ts";
 
 interface LiveFile extends Record<string, string | number> {
-  zone: "clean" | "quarantine";
+  zone: "raw" | "clean" | "quarantine";
   name: string;
   path: string;
   commit: number;
@@ -28,14 +28,30 @@ const receivedIn = (zone: string): string => (zone === "clean" ? "_received_at" 
 const inInterval = (column: string, { from, until }: { from: number; until: number }): string =>
   `${column} >= make_timestamp(${from}) AND ${column} < make_timestamp(${until})`;
 
-/** Live files of the clean zone and the quarantine that have rows of the interval and were not written again yet. */
+/** Lines of the interval that turned out to be of erased persons. */
+export async function suppressedLines(space: Workspace): Promise<string> {
+  const files = await space.parts("outcomes");
+  const columns = "chunk, source, writer, number, line, contract";
+  return files === undefined
+    ? "SELECT n AS chunk, source, '' AS writer, 0 AS number, 0 AS line, '' AS contract FROM chunks LIMIT 0"
+    : `SELECT ${columns} FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false) WHERE outcome = 's'`;
+}
+
+/**
+ * Live files of the clean zone and the quarantine that have rows of the interval, and those of raw that have records of erased persons,
+ * which nobody could know when they were received; less those that were written again.
+ */
 export async function filesToRewrite(space: Workspace, lake: Lake): Promise<LiveFile[]> {
   const interval = await space.interval();
   const left = await space.sql.rows<LiveFile>(
     `SELECT zone, name, path, "commit"::DOUBLE AS "commit", low, high FROM live_files
      WHERE zone <> 'raw' AND path NOT IN (FROM rewritten) ORDER BY zone, "commit", path`,
   );
-  const found: LiveFile[] = [];
+  const found = await space.sql.rows<LiveFile>(
+    `SELECT zone, name, path, "commit"::DOUBLE AS "commit", low, high FROM live_files f
+     WHERE zone = 'raw' AND path NOT IN (FROM rewritten) AND EXISTS (
+       SELECT 1 FROM chunks c JOIN (${await suppressedLines(space)}) s ON s.chunk = c.n WHERE c.path = f.path) ORDER BY "commit", path`,
+  );
   for (const zone of ["clean", "quarantine"] as const) {
     const files = left.filter((file) => file.zone === zone);
     for (let at = 0; at < files.length; at += filesAtOnce) {
@@ -52,20 +68,27 @@ export async function filesToRewrite(space: Workspace, lake: Lake): Promise<Live
   return found;
 }
 
-/** Writes a live file again without its rows of the interval, and notes what those were. */
+/** Writes a live file again without its rows of the interval, or of erased persons, and notes what those were. */
 export async function rewrite({ host, space, task }: DeriveContext, file: LiveFile): Promise<void> {
   const { lake, program } = host;
   const interval = await space.interval();
   const { zone, name, path, low, high, commit } = file;
-  const of = inInterval(receivedIn(zone), interval);
+  const of =
+    zone === "raw"
+      ? `EXISTS (SELECT 1 FROM (${await suppressedLines(space)}) s WHERE s.source = ${text(name)} AND s.writer = r.writer AND s.number = r.number AND s.line = r.line)`
+      : inInterval(receivedIn(zone), interval);
   const base = path.slice(dirname(path).length + 1);
   const kept = await space.files.write(
     space.sql,
-    `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) WHERE NOT (${of})`,
+    `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) r WHERE NOT (${of})`,
     { zone, name, path: `rest/${path}`, minTime: low, maxTime: high },
   );
   const contract = program.contracts.find((one) => one.contract.name === name);
-  const notes = zone === "clean" ? removedRows(lake, contract, path, of) : quarantinedOf(lake, path, of);
+  const notes = {
+    raw: () => "SELECT 1",
+    clean: () => removedRows(lake, contract, path, of),
+    quarantine: () => quarantinedOf(lake, path, of),
+  }[zone]();
   await space.inTransaction(async () => {
     await space.sql.run(`${notes}; INSERT INTO rewritten VALUES (${text(path)})`);
     await space.addResult(kept, `${dirname(path)}/r${task}-${base}`, commit, "rest");

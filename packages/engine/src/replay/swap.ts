@@ -4,6 +4,7 @@ import type { TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import type { Sql } from "../database.ts";
 import { syncPaths } from "../durable.ts";
+import { leaveOut } from "../erase/schema.ts";
 import { forgottenTime } from "../ids/id-index.ts";
 import type { IdIndex } from "../ids/id-index.ts";
 import { manifestValues } from "../lake.ts";
@@ -160,6 +161,12 @@ export async function swapReplay(
   );
   await fill(sql, "db.weir.superseded", hidden);
   await writeCounts(sql, commit, counts);
+  await sql.run(
+    leaveOut(
+      "raw",
+      counts.reduce((sum, { suppressed }) => sum + suppressed, 0),
+    ),
+  );
   if (tables.length > 0) await swapIn(sql, { program, lake, tables }, task, after, commit);
   await forgetBeside(sql, "A replay changed records that it was made of meanwhile. Ask for it again.", task);
 }

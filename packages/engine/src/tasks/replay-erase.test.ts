@@ -48,7 +48,9 @@ test.each([
     expect(ready).toMatchObject({ state: "ready", error: null });
     // In the clear where there is no vault, the replay's own files included.
     const before = await scan(harness.dataDir, words);
-    expect(before.some((file) => file.startsWith("state/shadow/"))).toBe(of === shop);
+    const beside = before.filter((file) => file.startsWith("state/shadow/"));
+    expect(beside.some((file) => file.endsWith("jane-phone"))).toBe(true);
+    expect(beside.some((file) => file.endsWith(of.jane))).toBe(of === shop);
     await harness.engine.erasures.erase(of.asked);
     expect(await harness.engine.tasks.show(ready.id)).toMatchObject({
       state: "failed",
