@@ -179,7 +179,7 @@ function membersOf({ tag, path, isInteger }: TaggedField, i: number): { found: s
  * `_text`: the text of a record with tokens in place of values, each with the mark that says so.
  *
  * The values are looked for one behind the other, which takes a text apart and puts it together once: 4.4 us for four of
- * them in 1.2 KB. Where one is not behind the one before, or is there twice, all are replaced one by one, with DuckDB's
+ * them in 1.2 KB. Where one is not behind the one before, or is there twice, or stands before it too, all are replaced one by one, with DuckDB's
  * `replace`, which takes 33 us.
  *
  * @param base a query with the columns of `tagged_<contract>`, and the text as `_original`
@@ -193,8 +193,11 @@ export function keptText({ tagged }: ContractModel, base: string, order: readonl
   let before: number | undefined;
   const heads: string[] = [];
   const proofs = tagged.flatMap(({ isInteger }, i) => (isInteger ? [`t${i} IS NULL`] : []));
-  for (const i of strings) {
+  for (const [at, i] of strings.entries()) {
     const [member] = membersOf(tagged[i] as TaggedField, i);
+    // Another member may have the same value, before that of the field which is looked for first.
+    for (const j of strings.slice(0, at))
+      proofs.push(`(_p${j}[2] IS NULL OR NOT coalesce(contains(_p${j}[1], ${member?.found}), FALSE))`);
     levels = `(SELECT *, string_split(${rest(before)}, coalesce(${member?.found}, ${nowhere})) AS _p${i} FROM ${levels})`;
     heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN _p${i}[1] END`);
     heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN ${member?.by} END`);
