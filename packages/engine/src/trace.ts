@@ -48,7 +48,9 @@ export async function traceRecord(
   if (id.includes("\0")) throw new WeirError("invalid_usage", "The id has a NUL character.");
   const contracts = program.contracts.filter(({ contract }) => name === undefined || contract.name === name);
   if (contracts.length === 0)
-    throw new WeirError("not_found", `There is no contract ${(name ?? "").slice(0, 100)}.`);
+    throw new WeirError("not_found", `There is no contract ${(name ?? "").slice(0, 100)}.`, {
+      remedy: `The contracts are ${program.contracts.map(({ contract }) => contract.name).join(", ")}.`,
+    });
   const traced: Traced[] = [];
   for (const { contract } of contracts) {
     const { rows } = await queries.run(receiptsQuery(contract, program, id), {

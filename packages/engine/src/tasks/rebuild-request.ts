@@ -104,6 +104,7 @@ function tablesOf(host: TaskHost, { table: name, share = defaultShare }: Rebuild
   if (tables.length === 0)
     throw new WeirError("not_found", `There is no table ${name.slice(0, 100)}.`, {
       where: name.slice(0, 100),
+      remedy: `The tables are ${host.program.tables.map((table) => table.name).join(", ")}.`,
     });
   for (const table of tables) {
     if (host.aside.has(table.name)) {

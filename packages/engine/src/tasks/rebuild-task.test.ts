@@ -224,7 +224,10 @@ test("who is erased is in no table beside the live ones: rebuilds end, and swaps
 test("what cannot be built anew is refused, and a project that changed ends the task", async () => {
   await harness.load(sales(0, 10));
   const { tasks } = harness.engine;
-  await expect(tasks.planRebuild({ table: "nowhere" })).rejects.toMatchObject({ code: "not_found" });
+  await expect(tasks.planRebuild({ table: "nowhere" })).rejects.toMatchObject({
+    code: "not_found",
+    remedy: expect.stringContaining("The tables are ") as string,
+  });
   await expect(tasks.rebuild({ table: "totals", share: 0 }, "t")).rejects.toMatchObject({
     code: "invalid_usage",
   });

@@ -169,7 +169,10 @@ export async function eraseCertificate(
     backend.erasure(id),
   );
   if (certificate === null)
-    throw new WeirError("not_found", `Nothing is erased yet: the request is ${state}.`, { where: id });
+    throw new WeirError("not_found", `Nothing is erased yet: the request is ${state}.`, {
+      where: id,
+      remedy: "weir erase show tells how far it is.",
+    });
   terminal.out(JSON.stringify(certificate, null, 2));
   return exitCodes.ok;
 }
@@ -197,6 +200,10 @@ function textOf(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new WeirError("not_found", "The file cannot be read.", { where: path, cause });
+    throw new WeirError("not_found", "The file cannot be read.", {
+      where: path,
+      remedy: "Name a file that weir erase certificate printed.",
+      cause,
+    });
   }
 }
