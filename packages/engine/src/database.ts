@@ -97,6 +97,7 @@ export class Database {
       // of CPU a record with one, 19.3 with two, on two cores.
       threads: "1",
       memory_limit: settings.memoryLimit,
+      block_allocator_memory: blockMemory(settings.memoryLimit),
       temp_directory: ownTempDir,
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",
@@ -182,6 +183,17 @@ export class Database {
       sql.close();
     }
   }
+}
+
+/**
+ * Memory for blocks of tables and of what is sorted and joined, which stays with the process once it was used: a quarter of the limit,
+ * 1 GB at most. Blocks that are allocated and freed with each batch are given back to the system and taken again otherwise, page by page:
+ * of 21 to 25 us of CPU a record with tokens, 2 us.
+ */
+export function blockMemory(memoryLimit: string): string {
+  const [, number = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT])i?B\s*$/i.exec(memoryLimit) ?? [];
+  const megabytes = Number(number) * ({ K: 1 / 1024, M: 1, G: 1024, T: 1_048_576 }[unit.toUpperCase()] ?? 0);
+  return `${Math.min(1024, Math.floor(megabytes / 4))}MB`;
 }
 
 function attachError(error: unknown, stateFile: string): unknown {
