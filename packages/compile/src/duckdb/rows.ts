@@ -192,7 +192,7 @@ SELECT _key, r._seg, r._line, r._received_at, r._content,
   f.extra::JSON AS _extra, TRUE AS _ok
 FROM (
   SELECT _key, extra, from_json(text, ${leaves.structure}) AS j FROM refreshed WHERE contract = ${text(contract.name)}
-) f JOIN ${rows} r USING (_key) WHERE r._ok;
+) f JOIN (SELECT _key, _seg, _line, _received_at, _content FROM ${rows} WHERE _ok) r USING (_key);
 DELETE FROM ${rows} WHERE _ok AND _key IN (${changed});
 INSERT INTO ${rows} BY NAME FROM changed_rows;
 DROP TABLE changed_rows`,

@@ -66,7 +66,7 @@ test("whatever is found SQL lets through", async () => {
   };
   const piece = fc.oneof(
     fc.constantFrom("4111 1111 1111 1111", "378282246310005", "5555-5555-5555-4444", "6011111111111117"),
-    fc.constantFrom(" ", "-", ".", ",", "_", "é", "x", "7", "\n", "\\n", '"', "@", "a@b.co"),
+    fc.constantFrom(" ", "-", ".", ",", "_", "é", "x", "7", "\n", "\\n", '"', "@", "a@b.co", "\u0001"),
     fc.string({ maxLength: 3 }).filter((text) => !text.includes("\0")),
   );
   let found = 0;
@@ -74,7 +74,8 @@ test("whatever is found SQL lets through", async () => {
   await fc.assert(
     fc.asyncProperty(text, async (plain) => {
       for (const one of [plain, JSON.stringify(plain)]) {
-        if (!isFound(one)) continue;
+        // What no JSON can be has no escapes.
+        if (one === plain ? maskText(plain) === plain : !isFound(one)) continue;
         found++;
         expect(await passes(one)).toBe(true);
       }

@@ -19,13 +19,13 @@ const digitGroups = /(?<![\p{L}\p{N}_.,])[0-9]{1,19}(?:[ -][0-9]{1,19}){0,40}(?!
  * this takes for 0.6 KB, 1.6 are the pattern's; a simpler pattern takes as long.
  */
 export const mayHold = (x: string): string =>
-  `(contains(${x}, '@') OR regexp_matches(${x}, '(?:\\b|\\\\[bfnrt])[2-6](?:[ -]?[0-9]){12}'))`;
+  `(contains(${x}, '@') OR regexp_matches(${x}, '(?:\\b|\\\\[bfnrt]|\\\\u[0-9A-Fa-f]{4})[2-6](?:[ -]?[0-9]){12}'))`;
 
 /** Whether anything is found in a text, or in a string of the JSON that the text is. */
 export function isFound(text: string): boolean {
   if (maskText(text) !== text) return true;
   if (!text.includes("\\")) return false;
-  const unescaped = text.replaceAll(/\\./gs, " ");
+  const unescaped = text.replaceAll(/\\(?:u[0-9A-Fa-f]{4}|.)/gs, " ");
   return maskText(unescaped) !== unescaped;
 }
 
