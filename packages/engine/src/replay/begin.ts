@@ -22,7 +22,8 @@ export async function begin(
   sql: Sql,
   space: Workspace,
   span: Span,
-  chunkRows: number,
+  /** Undefined where nothing is to be judged. */
+  chunkRows: number | undefined,
 ): Promise<void> {
   let barrier = 0;
   let files: Record<string, string>[] = [];
@@ -45,9 +46,9 @@ export async function begin(
     await space.fill("live_files", files.map(values));
     await space.fill("live_hidden", hidden.map(values));
     await space.sql.run(
-      `INSERT INTO replay VALUES (${span.from}, ${span.until}, ${barrier}, 'derive', NULL)`,
+      `INSERT INTO replay VALUES (${span.from}, ${span.until}, ${barrier}, 'derive', NULL, NULL)`,
     );
-    await planChunks(space, host.lake, span, chunkRows);
+    if (chunkRows !== undefined) await planChunks(space, host.lake, span, chunkRows);
   });
 }
 

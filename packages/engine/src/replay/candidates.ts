@@ -7,7 +7,6 @@ import { quarantineRows } from "../tasks/quarantine-files.ts";
 import { insertParts, judged, rawRows, recordColumns } from "./derive.ts";
 import type { DeriveContext } from "./derive.ts";
 import { samePlace } from "./workspace.ts";
-import type { Interval } from "./workspace.ts";
 
 const filesAtOnce = 64;
 
@@ -18,9 +17,6 @@ interface AdvanceContext extends DeriveContext {
   /** Raw rows that are judged at a time. */
   readonly chunkRows: number;
 }
-
-const outside = ({ from, until }: Interval, column: string): string =>
-  `NOT (${column} >= make_timestamp(${from}) AND ${column} < make_timestamp(${until}))`;
 
 /**
  * Brings `candidates` up to a commit: every record outside the interval that may win an affected id is there, and those that
@@ -71,20 +67,36 @@ async function findRows(
   live: CleanManifest,
   reached: number,
 ): Promise<void> {
-  const interval = await space.interval();
+  const { barrier, undoes } = await space.interval();
   for (const contract of host.program.contracts) {
-    const { name } = contract.contract;
+    const { name, id } = contract.contract;
     if (!(await space.has(`SELECT 1 AS one FROM affected WHERE contract = ${text(name)}`))) continue;
     const files = live.files.filter((file) => file.contract === name && file.commit > reached);
     for (const isBefore of [true, false]) {
-      const some = files.filter(({ commit }) => commit <= interval.barrier === isBefore);
+      const some = files.filter(({ commit }) => commit <= barrier === isBefore);
       for (let at = 0; at < some.length; at += filesAtOnce) {
         const paths = some.slice(at, at + filesAtOnce).map(({ path }) => path);
+        const rows = cleanRows(host.lake, contract, paths);
+        const other = isBefore ? `NOT (${await space.ofReplay("clean", "r")})` : "TRUE";
         await space.sql.run(`INSERT INTO candidates
           SELECT r.*, CASE WHEN ${isHidden} THEN ${rank.hidden} ELSE ${rank.live} END, TRUE, NOT ${isHidden}, NULL
-          FROM (SELECT ${recordColumns(contract)} FROM (${cleanRows(host.lake, contract, paths)})
-            WHERE ${isBefore ? outside(interval, "_received_at") : "TRUE"}) r
+          FROM (SELECT ${recordColumns(contract)} FROM (${rows}) r WHERE ${other}) r
           SEMI JOIN affected a ON a.contract = r.contract AND a.id = r.id`);
+        if (undoes !== null) continue;
+        // Undoing this gives them back their places, also when they are hidden and merged away by then.
+        const query = `SELECT r.* FROM (${rows}) r SEMI JOIN (SELECT id FROM affected WHERE contract = ${text(name)}) a
+          ON a.id = r.${ident(id)}::VARCHAR WHERE ${other}`;
+        const path = `outside/${name}/${live.commit}-${isBefore}-${at}.parquet`;
+        const { rows: n } = await space.files.write(space.sql, query, {
+          zone: "clean",
+          name,
+          path,
+          minTime: "",
+          maxTime: "",
+        });
+        await space.sql.run(
+          `DELETE FROM parts WHERE path = ${text(path)}; ${n > 0 ? insertParts([{ kind: "outside", contract: name, path }], "outside") : ""}`,
+        );
       }
     }
   }
@@ -112,12 +124,12 @@ async function findDuplicates(context: AdvanceContext, upTo: number, reached: nu
   const paths = (zone: string): string[] =>
     listed.filter((file) => file.zone === zone).map(({ path }) => path);
   const others = [quarantineRows(host.lake, paths("quarantine")), ...cleanPlaces(context, paths("clean"))];
-  const interval = await space.interval();
+  const { barrier } = await space.interval();
   let n = 0;
   for (const { source, path, commit, low, high } of files) {
-    const isBefore = commit <= interval.barrier;
+    const isBefore = commit <= barrier;
     const found = await space.sql.rows<{ n: number }>(`SELECT file_row_number::DOUBLE AS n
-      FROM (${rawRows(host, source, path)}) r WHERE ${isBefore ? outside(interval, "received_at") : "TRUE"}
+      FROM (${rawRows(host, source, path)}) r WHERE ${isBefore ? `NOT (${await space.ofReplay("raw", "r")})` : "TRUE"}
       ${others.map((rows) => `AND NOT EXISTS (SELECT 1 FROM (${rows}) o WHERE o.received_at BETWEEN ${text(low)}::TIMESTAMP AND ${text(high)}::TIMESTAMP AND ${samePlace("o", "r")})`).join(" ")}`);
     for (let at = 0; at < found.length; at += chunkRows) {
       const numbers = found.slice(at, at + chunkRows).map((row) => row.n);

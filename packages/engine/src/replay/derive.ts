@@ -109,6 +109,7 @@ export async function judged(
 const outcomesOf = ({
   n,
 }: Chunk): string => `SELECT ${n}::UBIGINT AS chunk, s.source, s.writer, s.number, a.line, coalesce(r.contract, '${unknownContract}') AS contract,
+    coalesce(r.contract, '${unknownContract}') AS was,
     CASE WHEN a._key IN (SELECT _key FROM suppressed_lines) THEN 's' WHEN a._key IN (SELECT _key FROM quarantined) THEN 'q' ELSE 'v' END AS outcome
   FROM all_lines a JOIN segments s USING (seg)
   LEFT JOIN routes r ON a.error IS NULL AND r.seg = a.seg AND r.sent IS NOT DISTINCT FROM a.sent`;

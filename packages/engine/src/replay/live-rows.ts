@@ -5,7 +5,7 @@ import { failpoint } from "@weir/log";
 import { cleanRows } from "../history.ts";
 import type { Lake } from "../lake.ts";
 import { quarantineRows } from "../tasks/quarantine-files.ts";
-import { recordColumns } from "./derive.ts";
+import { insertParts, recordColumns } from "./derive.ts";
 import type { DeriveContext } from "./derive.ts";
 import { samePlace } from "./workspace.ts";
 import type { Workspace } from "./workspace.ts";
@@ -22,12 +22,6 @@ interface LiveFile extends Record<string, string | number> {
 /** Files whose rows are looked for at a time. */
 const filesAtOnce = 64;
 
-/** The column of a zone that has the time of receipt. */
-const receivedIn = (zone: string): string => (zone === "clean" ? "_received_at" : "received_at");
-
-const inInterval = (column: string, { from, until }: { from: number; until: number }): string =>
-  `${column} >= make_timestamp(${from}) AND ${column} < make_timestamp(${until})`;
-
 /** Lines of the interval that turned out to be of erased persons. */
 export async function suppressedLines(space: Workspace): Promise<string> {
   const files = await space.parts("outcomes");
@@ -42,7 +36,6 @@ export async function suppressedLines(space: Workspace): Promise<string> {
  * which nobody could know when they were received; less those that were written again.
  */
 export async function filesToRewrite(space: Workspace, lake: Lake): Promise<LiveFile[]> {
-  const interval = await space.interval();
   const left = await space.sql.rows<LiveFile>(
     `SELECT zone, name, path, "commit"::DOUBLE AS "commit", low, high FROM live_files
      WHERE zone <> 'raw' AND path NOT IN (FROM rewritten) ORDER BY zone, "commit", path`,
@@ -58,8 +51,8 @@ export async function filesToRewrite(space: Workspace, lake: Lake): Promise<Live
       const some = files.slice(at, at + filesAtOnce);
       const list = some.map(({ path }) => text(lake.path(path))).join(", ");
       const rows = await space.sql.rows<{ file: string }>(
-        `SELECT DISTINCT filename AS file FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = true)
-         WHERE ${inInterval(receivedIn(zone), interval)}`,
+        `SELECT DISTINCT filename AS file FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = true) r
+         WHERE ${await space.ofReplay(zone, "r")}`,
       );
       const paths = new Set(rows.map(({ file }) => file));
       found.push(...some.filter(({ path }) => paths.has(lake.path(path))));
@@ -71,18 +64,30 @@ export async function filesToRewrite(space: Workspace, lake: Lake): Promise<Live
 /** Writes a live file again without its rows of the interval, or of erased persons, and notes what those were. */
 export async function rewrite({ host, space, task }: DeriveContext, file: LiveFile): Promise<void> {
   const { lake, program } = host;
-  const interval = await space.interval();
+  const { undoes } = await space.interval();
   const { zone, name, path, low, high, commit } = file;
   const of =
     zone === "raw"
       ? `EXISTS (SELECT 1 FROM (${await suppressedLines(space)}) s WHERE s.source = ${text(name)} AND s.writer = r.writer AND s.number = r.number AND s.line = r.line)`
-      : inInterval(receivedIn(zone), interval);
+      : await space.ofReplay(zone, "r");
   const base = path.slice(dirname(path).length + 1);
   const kept = await space.files.write(
     space.sql,
     `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) r WHERE NOT (${of})`,
     { zone, name, path: `rest/${path}`, minTime: low, maxTime: high },
   );
+  const part = {
+    kind: zone === "clean" ? "before" : "before_failed",
+    contract: name,
+    path: `before/${path}`,
+  };
+  // What it was, for undoing this.
+  if (zone !== "raw" && undoes === null)
+    await space.files.write(
+      space.sql,
+      `SELECT * FROM read_parquet(${text(lake.path(path))}, hive_partitioning = false) r WHERE ${of}`,
+      { zone, name, path: part.path, minTime: low, maxTime: high },
+    );
   const contract = program.contracts.find((one) => one.contract.name === name);
   const notes = {
     raw: () => "SELECT 1",
@@ -90,7 +95,8 @@ export async function rewrite({ host, space, task }: DeriveContext, file: LiveFi
     quarantine: () => quarantinedOf(lake, path, of),
   }[zone]();
   await space.inTransaction(async () => {
-    await space.sql.run(`${notes}; INSERT INTO rewritten VALUES (${text(path)})`);
+    await space.sql.run(`${notes}; INSERT INTO rewritten VALUES (${text(path)});
+      ${zone !== "raw" && undoes === null ? insertParts([part], "before") : ""}`);
     await space.addResult(kept, `${dirname(path)}/r${task}-${base}`, commit, "rest");
   });
   failpoint("engine.task.replay_rewritten");
@@ -99,12 +105,12 @@ export async function rewrite({ host, space, task }: DeriveContext, file: LiveFi
 function removedRows(lake: Lake, contract: ContractProgram | undefined, path: string, of: string): string {
   if (contract === undefined) throw new Error(`unreachable: ${path} is of no contract of the project`);
   return `INSERT INTO removed SELECT r.*, EXISTS (SELECT 1 FROM live_hidden h WHERE h.contract = r.contract AND ${samePlace("h", "r")})
-    FROM (SELECT ${recordColumns(contract)} FROM (${cleanRows(lake, contract, [path])}) WHERE ${of}) r`;
+    FROM (SELECT ${recordColumns(contract)} FROM (${cleanRows(lake, contract, [path])}) r WHERE ${of}) r`;
 }
 
 const quarantinedOf = (lake: Lake, path: string, of: string): string =>
   `INSERT INTO quarantined SELECT source, writer, number, line, contract, received_commit, attempts
-   FROM (${quarantineRows(lake, [path])}) WHERE ${of}`;
+   FROM (${quarantineRows(lake, [path])}) r WHERE ${of}`;
 
 /** `winners` and `affected`, and what of `affected` the interval itself has to say. Once every live file was written again. */
 export async function judgeIds(space: Workspace, contracts: readonly ContractProgram[]): Promise<void> {

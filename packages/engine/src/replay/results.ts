@@ -58,9 +58,11 @@ async function writeClean({ space, task }: DeriveContext, contract: ContractProg
 async function writeQuarantined({ space, task }: DeriveContext): Promise<void> {
   const files = await space.parts("failed");
   if (files === undefined) return;
-  const { barrier } = await space.interval();
-  const query = `SELECT n.*, q.received_commit, (coalesce(q.attempts, 1) + 1)::UINTEGER AS attempts, ${task}::UBIGINT AS task
-    FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false) n LEFT JOIN quarantined q ON ${samePlace("q", "n")}`;
+  const { barrier, undoes } = await space.interval();
+  const stored = `SELECT * FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
+  const again = `SELECT n.*, q.received_commit, (coalesce(q.attempts, 1) + 1)::UINTEGER AS attempts, ${task}::UBIGINT AS task
+    FROM (${stored}) n LEFT JOIN quarantined q ON ${samePlace("q", "n")}`;
+  const query = undoes === null ? again : stored;
   const { low, high, day } = await space.sql.row<{ low: string; high: string; day: string }>(
     `SELECT min(received_at)::VARCHAR AS low, max(received_at)::VARCHAR AS high, min(received_at)::DATE::VARCHAR AS day FROM (${query})`,
   );
@@ -140,8 +142,8 @@ export async function outcomeChanges(space: Workspace): Promise<OutcomeCount[]> 
   const files = await space.parts("outcomes");
   const lines =
     files === undefined
-      ? "SELECT source, writer, number, line, contract, 'v' AS outcome FROM removed LIMIT 0"
-      : `SELECT source, writer, number, line, contract, outcome FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
+      ? "SELECT source, writer, number, line, contract, contract AS was, 'v' AS outcome FROM removed LIMIT 0"
+      : `SELECT source, writer, number, line, contract, was, outcome FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
   const parts = [
     ["loaded", 1, "winners"],
     ["loaded", 1, "candidates WHERE in_file AND rank = 3"],
@@ -158,7 +160,7 @@ export async function outcomeChanges(space: Workspace): Promise<OutcomeCount[]> 
     [
       "received",
       -1,
-      `(${lines}) l WHERE NOT EXISTS (SELECT 1 FROM removed o WHERE NOT o.hidden AND ${samePlace("o", "l")})
+      `(SELECT * EXCLUDE (contract), was AS contract FROM (${lines})) l WHERE NOT EXISTS (SELECT 1 FROM removed o WHERE NOT o.hidden AND ${samePlace("o", "l")})
          AND NOT EXISTS (SELECT 1 FROM quarantined o WHERE ${samePlace("o", "l")})`,
     ],
   ] as const;

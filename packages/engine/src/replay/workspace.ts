@@ -22,6 +22,7 @@ export type Phase = "derive" | "live" | "files" | "tables";
  *
  *   replay      the interval, in microseconds, [from, until); the commit `barrier` up to which its records were received; the phase; and
  *               the commit `reached` up to which `candidates` knows every record
+ *               `undoes` another replay, whose records it is about, which are in `places`
  *   chunks      parts of raw files that are judged one after the other
  *   parts       files that chunks left: valid records by contract, what failed, and the outcome of each
  *   live_files, live_hidden   the manifest as of the barrier, and the positions that `superseded` had
@@ -36,7 +37,8 @@ export type Phase = "derive" | "live" | "files" | "tables";
  *   results     files that take a place in the live manifest, and as of which commit
  */
 const schema = [
-  'CREATE TABLE replay ("from" BIGINT, until BIGINT, barrier UBIGINT, phase VARCHAR, reached UBIGINT)',
+  `CREATE TABLE places (${placeColumns})`,
+  'CREATE TABLE replay ("from" BIGINT, until BIGINT, barrier UBIGINT, phase VARCHAR, reached UBIGINT, undoes UBIGINT)',
   "CREATE TABLE chunks (n UBIGINT, source VARCHAR, path VARCHAR, first BIGINT, last BIGINT, records UBIGINT, done BOOLEAN)",
   "CREATE TABLE parts (kind VARCHAR, contract VARCHAR, path VARCHAR, chunk VARCHAR)",
   'CREATE TABLE live_files (zone VARCHAR, name VARCHAR, path VARCHAR, "commit" UBIGINT, "rows" UBIGINT, low VARCHAR, high VARCHAR)',
@@ -70,6 +72,8 @@ export interface Interval {
   readonly from: number;
   readonly until: number;
   readonly barrier: number;
+  /** The task that is undone, if any. */
+  readonly undoes: number | null;
 }
 
 export class Workspace {
@@ -138,10 +142,23 @@ export class Workspace {
     return this.sql.run(`UPDATE replay SET phase = '${phase}'`);
   }
 
-  interval(): Promise<Interval & Record<string, number>> {
+  interval(): Promise<Interval & Record<string, number | null>> {
     return this.sql.row(
-      `SELECT "from"::DOUBLE AS "from", until::DOUBLE AS until, barrier::DOUBLE AS barrier FROM replay`,
+      `SELECT "from"::DOUBLE AS "from", until::DOUBLE AS until, barrier::DOUBLE AS barrier,
+         undoes::DOUBLE AS undoes FROM replay`,
     );
+  }
+
+  /** The condition that a row of a zone, of a file up to the barrier, is of the records that are replayed. */
+  async ofReplay(zone: LakeFile["zone"], row: string): Promise<string> {
+    const { from, until, undoes } = await this.interval();
+    const prefix = zone === "clean" ? "_" : "";
+    if (undoes === null) {
+      const received = `${row}.${prefix}received_at`;
+      return `${received} >= make_timestamp(${from}) AND ${received} < make_timestamp(${until})`;
+    }
+    const same = place.map((column) => `p.${column} = ${row}.${prefix}${column}`).join(" AND ");
+    return `EXISTS (SELECT 1 FROM places p WHERE ${same})`;
   }
 
   /** A file of the replay as the lake would name it, to be read where files of the lake are. */

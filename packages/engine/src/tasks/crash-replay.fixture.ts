@@ -18,3 +18,5 @@ export async function narrowed(seed: number): Promise<EngineCampaign> {
   await campaign.dieAt("engine.commit.after_commit:6", { variant: "narrow", settings });
   return campaign;
 }
+/** Undoes the first task. */
+export const undoing: EngineRun = { variant: "reference", settings, ask: { undo: 1 } };

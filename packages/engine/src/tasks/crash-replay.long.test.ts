@@ -1,6 +1,6 @@
 import { seedOfRun } from "@weir/testkit";
 import { expect, test } from "vitest";
-import { narrowed, narrowing, replaying } from "./crash-replay.fixture.ts";
+import { narrowed, narrowing, replaying, undoing } from "./crash-replay.fixture.ts";
 
 const seed = seedOfRun();
 const tasks = (...steps: string[]): string[] => steps.map((step) => `engine.task.${step}`);
@@ -33,3 +33,18 @@ test(`killed at every step of a replay under load (SEED=${seed})`, async () => {
     await campaign.close();
   }
 }, 900_000);
+
+test(`killed at every step of undoing a replay under load (SEED=${seed})`, async () => {
+  const campaign = await narrowed(seed);
+  try {
+    await campaign.dieInTurn(tasks("replay_swapped:1"), replaying);
+    const building = tasks("added:1", "shadow_barrier:1", "replay_rewritten:1", "replay_judged:1");
+    await campaign.dieInTurn([...building, ...tasks("replay_advanced:1", "replay_placed:1")], undoing);
+    await campaign.dieInTurn(tasks("replay_swapped:1"), undoing);
+    // The ledger knows what today's project makes of the records.
+    await campaign.dieInTurn(tasks("replay_swapped:1"), replaying);
+    expect((await campaign.problems()).slice(0, 10)).toEqual([]);
+  } finally {
+    await campaign.close();
+  }
+}, 600_000);

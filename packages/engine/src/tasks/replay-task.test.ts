@@ -1,47 +1,26 @@
 /** Records that are judged again by a project that changed since: what the zones, tables, ids and counts say then. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { compileProject, count, entity, identity, rollup, sum } from "@weir/compile";
-import type { Program } from "@weir/compile";
-import { Type, contract, timestamp } from "@weir/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Harness } from "../harness.fixture.ts";
 import type { LogRecord } from "../harness.fixture.ts";
 import type { TaskInfo } from "./ledger.ts";
-import type { ReplayRequest } from "../replay/request.ts";
 import type { ReplayResult } from "./replay-task.ts";
-
-/** Takes sales of amounts in [least, most] only. */
-function project(least: number, most: number): Program {
-  const Sold = contract("sold", {
-    version: "1.0.0",
-    owner: "test",
-    id: "id",
-    time: "at",
-    fields: Type.Object({
-      id: Type.String(),
-      at: timestamp(),
-      who: Type.String(),
-      sku: Type.String(),
-      amount: Type.Integer({ minimum: least, maximum: most }),
-    }),
-  });
-  return compileProject({
-    name: "p",
-    sources: { web: { contracts: [Sold] } },
-    tables: {
-      totals: rollup({ from: Sold, by: "sku", measures: { n: count(), value: sum("amount") } }),
-      last: entity({ from: Sold, key: "sku" }),
-      people: identity({ ids: [[Sold, ["who"]]] }),
-    },
-  });
-}
-const before = project(0, 50);
-const after = project(20, 100);
+import {
+  after,
+  at,
+  before,
+  hour,
+  internals,
+  records,
+  replay,
+  settled,
+  start,
+  state,
+} from "./replay.fixture.ts";
 
 let harness: Harness;
 let fresh: Harness;
-const internals = { upkeepEveryMs: 20, quietMs: 0, taskMemory: "256MB", taskChunkRows: 25 };
 beforeEach(async () => {
   harness = new Harness({ internals });
   fresh = new Harness({ internals });
@@ -52,66 +31,11 @@ afterEach(async () => {
   await fresh.end();
 });
 
-const hour = 3_600_000;
-const start = Math.floor(Date.now() / hour) * hour - 10 * hour;
-const at = (hours: number): string => new Date(start + hours * hour).toISOString();
-
-interface Sale {
-  readonly id: string;
-  readonly minute: number;
-  readonly amount: number;
-  readonly who?: string;
-}
-const received = (hours: number, { id, minute, amount, who = `w${amount % 5}` }: Sale): LogRecord => ({
-  source: "web",
-  sent: "sold",
-  receivedUs: (start + hours * hour) * 1000,
-  text: JSON.stringify({
-    id,
-    at: new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString(),
-    who,
-    sku: `k${minute % 3}`,
-    amount,
-  }),
-});
-
-/** By a seed: amounts that one project takes and the other does not, and few ids, so that many are met again. */
-function records(count_: number, seed: number, hours: () => number): LogRecord[] {
-  let state = seed;
-  const below = (n: number): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * n);
-  };
-  return Array.from({ length: count_ }, () =>
-    received(hours(), { id: `s${below(count_ / 2)}`, minute: below(40), amount: below(110) }),
-  );
-}
-
-async function settled(id: number): Promise<TaskInfo> {
-  for (;;) {
-    const task = await harness.engine.tasks.show(id);
-    if (task.state !== "waiting" && task.state !== "running") return task;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-const replay = async (request: ReplayRequest): Promise<TaskInfo> =>
-  await settled((await harness.engine.tasks.replay({ share: 1, ...request }, "tester")).id);
 const resultOf = (task: TaskInfo): ReplayResult => task.result as ReplayResult;
 const differences = (task: TaskInfo): unknown[] =>
   resultOf(task).comparison.flatMap(({ view, onlyLive, onlyNew, different }) =>
     onlyLive + onlyNew + different === 0 ? [] : [[view, onlyLive, onlyNew, different]],
   );
-
-const state = async (of: Harness): Promise<Record<string, unknown>> => ({
-  failed: (await of.engine.verify()).checks.filter(({ ok }) => !ok),
-  sold: await of.rows('SELECT id, "at", who, sku, amount::INTEGER FROM sold ORDER BY id'),
-  quarantine: await of.rows("SELECT text, reason, violations FROM quarantine ORDER BY ALL"),
-  totals: await of.rows("SELECT * FROM totals ORDER BY ALL"),
-  last: await of.rows('SELECT sku, id, "at", amount FROM last ORDER BY ALL'),
-  people: await of.rows("SELECT * FROM people ORDER BY ALL"),
-  counts: await countsOf(of),
-});
-const countsOf = async (of: Harness): Promise<unknown> => (await of.engine.status()).counts;
 
 test("everything replayed is what a new engine makes of it; records that come meanwhile are in it", async () => {
   let n = 0;
@@ -119,12 +43,12 @@ test("everything replayed is what a new engine makes of it; records that come me
   for (let i = 0; i < 4; i++) await harness.load(all.slice(i * 30, (i + 1) * 30), `w${i % 2}`);
   await harness.open(after);
   await harness.load(all.slice(120, 130));
-  const task = await replay({ from: at(-1), to: at(9.9) });
+  const task = await replay(harness, { from: at(-1), to: at(9.9) });
   expect(task).toMatchObject({ state: "ready", error: null });
   expect(differences(task).length).toBeGreaterThan(1);
   // It waits; what comes then has ids of the interval, lesser and greater ones.
   await harness.load(all.slice(130, 160));
-  const swapped = await settled((await harness.engine.tasks.swap(task.id)).id);
+  const swapped = await settled(harness, (await harness.engine.tasks.swap(task.id)).id);
   expect(swapped).toMatchObject({ state: "done", error: null });
   await fresh.open(after);
   await fresh.load(all);
@@ -134,13 +58,14 @@ test("everything replayed is what a new engine makes of it; records that come me
   await harness.load(later);
   await fresh.load(later);
   expect(await state(harness)).toEqual(await state(fresh));
-  const again = await replay({ from: at(-1), swap: "same" });
+  const again = await replay(harness, { from: at(-1), swap: "same" });
   expect(again).toMatchObject({ state: "done", error: null });
   expect(differences(again)).toEqual([]);
   expect(await state(harness)).toEqual(await state(fresh));
   await harness.open(after);
   expect(await state(harness)).toEqual(await state(fresh));
-  expect(readdirSync(join(harness.dataDir, "state", "shadow"))).toEqual([]);
+  // For undoing the last one.
+  expect(readdirSync(join(harness.dataDir, "state", "shadow"))).toEqual([String(again.id)]);
 }, 60_000);
 
 interface Known {
@@ -233,9 +158,9 @@ test.each([3, 23, 41])(
     for (let i = 0; i < 3; i++) await harness.load(early.slice(i * 60, (i + 1) * 60));
     await harness.open(after);
     await harness.load(live.slice(0, 20));
-    const { id } = await replay({ from: at(3), to: at(6) });
+    const { id } = await replay(harness, { from: at(3), to: at(6) });
     await harness.load(live.slice(20, 60));
-    const task = await settled((await harness.engine.tasks.swap(id)).id);
+    const task = await settled(harness, (await harness.engine.tasks.swap(id)).id);
     expect(task).toMatchObject({ state: "done", error: null });
     expect(resultOf(task).ids).toBeGreaterThan(10);
     const known = [

@@ -10,6 +10,7 @@ import { advance } from "../replay/candidates.ts";
 import { deriveChunk } from "../replay/derive.ts";
 import type { Chunk, DeriveContext } from "../replay/derive.ts";
 import { filesToRewrite, judgeIds, rewrite } from "../replay/live-rows.ts";
+import { beginUndo, keepForUndo } from "../replay/undo.ts";
 import { programHash } from "../replay/request.ts";
 import { compareRecords, outcomeChanges, shapedManifest, writeResults } from "../replay/results.ts";
 import { mostIds, placeFiles, removePlaced, replayedIds, swapReplay } from "../replay/swap.ts";
@@ -162,6 +163,9 @@ export class ReplayTask implements TaskKind {
   async #derive(work: ShadowWork, context: DeriveContext): Promise<boolean> {
     const { run, sql } = work;
     const { space } = context;
+    const { undo } = run.task.arguments;
+    const phase = await space.phase();
+    if (typeof undo === "number" && (phase ?? "derive") === "derive") await beginUndo(context, run, undo);
     if ((await space.phase()) === undefined) await begin(run, sql, space, spanOf(run), this.#chunkRows);
     const chunks = await space.sql.rows<Chunk>(
       `SELECT n::DOUBLE AS n, source, path, first::DOUBLE AS first, last::DOUBLE AS last, records::DOUBLE AS records
@@ -258,6 +262,7 @@ export class ReplayTask implements TaskKind {
     }
     if (committed === undefined) throw disturbed("Records of a person were erased meanwhile.");
     host.files.replaced.add(attempt.replaced, Date.now());
+    keepForUndo(host.shadowDirectory(task));
     failpoint("engine.task.replay_swapped");
   }
 }
@@ -315,6 +320,8 @@ async function stageSwap(
       await commitSql.run(resultSql(task, { ...result, swapped: batch } satisfies ReplayResult));
       // A crash after this commit must not find a task that goes on.
       await endTask(commitSql, task, "done");
+      const { undo } = run.task.arguments;
+      if (typeof undo === "number") await endTask(commitSql, undo, "undone");
     };
     const committed = (): void => {
       if (attempt.failed === undefined) plan?.ids.apply(host.index);

@@ -20,6 +20,14 @@ export async function sweepShadows(sql: Sql, host: TaskHost): Promise<void> {
     `kind = 'rebuild' AND state = 'done' AND ended_at > now()::TIMESTAMP - INTERVAL ${keptDays} DAY`,
   );
   const copies = new Set(open.map(({ id }) => id));
+  const replayed = await readTasks(
+    sql,
+    `kind = 'replay' AND state = 'done' AND result IS NOT NULL AND ended_at > now()::TIMESTAMP - INTERVAL ${keptDays} DAY`,
+  );
+  const directories = new Set([
+    ...copies,
+    ...replayed.filter((task) => task.arguments["undo"] === undefined).map(({ id }) => id),
+  ]);
   const kept = new Set([
     ...copies,
     ...swapped.filter(({ result }) => (result as RebuildResult | null)?.swapped !== null).map(({ id }) => id),
@@ -29,5 +37,6 @@ export async function sweepShadows(sql: Sql, host: TaskHost): Promise<void> {
   const shadows = dirname(host.shadowDirectory(0));
   if (!existsSync(shadows)) return;
   for (const name of readdirSync(shadows))
-    if (!copies.has(Number(basename(name)))) rmSync(join(shadows, name), { recursive: true, force: true });
+    if (!directories.has(Number(basename(name))))
+      rmSync(join(shadows, name), { recursive: true, force: true });
 }

@@ -9,6 +9,7 @@ import { planRebuild, rebuildTask } from "./rebuild-request.ts";
 import type { RebuildPlan, RebuildRequest } from "./rebuild-request.ts";
 import { ReplayTask } from "./replay-task.ts";
 import { planReplay, replayTask } from "../replay/request.ts";
+import { undoReplayTask } from "../replay/undo.ts";
 import type { ReplayPlan, ReplayRequest } from "../replay/request.ts";
 import { UndoTask, undoable } from "./undo-task.ts";
 import { TaskRunner } from "./runner.ts";
@@ -130,12 +131,17 @@ export class Tasks {
   }
 
   /**
-   * Puts the tables back that a rebuild replaced, with what came since. Gives the task that does so.
+   * Puts back what a rebuild or a replay replaced, with what came since. Gives the task that does so.
    *
    * @throws WeirError `not_found`, `task_not_ready`, `task_running`
    */
   async undo(id: number, actor: string): Promise<TaskInfo> {
     const undone = await this.show(id);
+    if (undone.kind === "replay") {
+      const task = await this.#connected((sql) => undoReplayTask(sql, this.#host, undone, actor));
+      this.#start();
+      return await this.#runner.add(task);
+    }
     await this.#connected((sql) => undoable(sql, this.#host, undone));
     this.#start();
     return await this.#runner.add({

@@ -64,13 +64,11 @@ export async function undoable(
 ): Promise<{ tables: readonly TableProgram[]; swapped: number }> {
   const no = (why: string): WeirError =>
     new WeirError("task_not_ready", `Task ${task.id} cannot be undone: ${why}`, { where: `task ${task.id}` });
-  if (task.kind === "replay")
-    throw no("what a replay changed in the zones, the ids and the counts is not put back.");
   const result = task.result as RebuildResult | null;
   if (task.kind !== "rebuild" || task.state !== "done")
     throw no(`it is a ${task.kind} that is ${task.state}.`);
   if (result === null)
-    throw no("a person was erased since, and the tables before it were forgotten with the person.");
+    throw no("a person was erased or a replay was swapped since, and the tables before it were forgotten.");
   if (result.swapped === null) throw no("its tables did not take the place of the live ones.");
   const { table } = task.arguments;
   const tables = componentOf(host.program, typeof table === "string" ? table : "");

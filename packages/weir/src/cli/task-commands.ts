@@ -34,7 +34,7 @@ export function taskCommands(program: Command, handlers: Handlers, done: Done): 
     .option("--no-wait", "do not wait until it has")
     .action(async (id: number, options: WaitOptions) => done(await handlers.taskSwap(id, options)));
   common(task.command("undo"))
-    .description("put the tables back that a rebuild replaced, with what came since")
+    .description("put back what a rebuild or a replay replaced, with what came since")
     .addArgument(taskNumber())
     .option("--no-wait", "do not wait until they are")
     .action(async (id: number, options: WaitOptions) => done(await handlers.taskUndo(id, options)));

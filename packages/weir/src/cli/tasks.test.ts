@@ -87,6 +87,7 @@ test("what was received is replayed by command and over HTTP, and the log says w
     code: 1,
     error: { code: "task_not_ready" },
   });
+  expect(await answer(["task", "undo", "2"])).toMatchObject({ kind: "replay", state: "done" });
   expect(await sandbox.json(["replay", "--from", "tomorrow"])).toMatchObject({
     error: { code: "invalid_usage" },
   });

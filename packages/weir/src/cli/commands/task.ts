@@ -101,7 +101,7 @@ function comparisonLines(terminal: Terminal, { id, kind, state, result: found }:
         ]
       : state === "done" && swapped !== null
         ? [
-            `Swapped with commit ${swapped}.${isReplay ? "" : ` weir task undo ${id} puts the tables before back.`}`,
+            `Swapped with commit ${swapped}. weir task undo ${id} puts ${isReplay ? "what was before" : "the tables before"} back.`,
           ]
         : [];
   const outcomes = isReplay ? outcomeLines(terminal, found as ReplayResult) : [];
