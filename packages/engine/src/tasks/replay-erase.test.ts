@@ -67,7 +67,6 @@ test.each([
     await harness.close();
     expect(await scan(harness.dataDir, words)).toEqual([]);
   },
-  60_000,
 );
 
 test("what cannot be replayed is refused, and a project that changed ends the task", async () => {
@@ -90,7 +89,7 @@ test("what cannot be replayed is refused, and a project that changed ends the ta
   const empty = compileProject({ name: "shop", sources: {}, tables: {} });
   await harness.open(empty);
   await expect(harness.engine.tasks.planReplay(all)).rejects.toMatchObject({ code: "invalid_usage" });
-}, 60_000);
+});
 
 test("where raw has lost records of the interval, it says so", async () => {
   await harness.open(shop.program);
@@ -111,4 +110,4 @@ test("where raw has lost records of the interval, it says so", async () => {
   } finally {
     await other.end();
   }
-}, 60_000);
+});

@@ -66,7 +66,7 @@ test("everything replayed is what a new engine makes of it; records that come me
   expect(await state(harness)).toEqual(await state(fresh));
   // For undoing the last one.
   expect(readdirSync(join(harness.dataDir, "state", "shadow"))).toEqual([String(again.id)]);
-}, 60_000);
+});
 
 interface Known {
   readonly record: LogRecord;
@@ -176,5 +176,4 @@ test.each([3, 23, 41])(
     expect(await seen()).toEqual(oracle(known, 3, 6, hashes));
     expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([]);
   },
-  60_000,
 );
