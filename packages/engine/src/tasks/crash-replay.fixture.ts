@@ -8,8 +8,6 @@ const ask = { from: "2000-01-01", to: "2200-01-01", swap: "always", share: 1 } a
 
 /** Replays by the project that the ledger knows, whenever the last replay has ended. */
 export const replaying: EngineRun = { variant: "reference", settings, ask };
-/** The same by a project that takes less: records vanish, and come back with the next replay. */
-export const narrowing: EngineRun = { variant: "narrow", settings, ask };
 
 /** A state of which much is in quarantine that the reference project takes, and a log that is in part committed. */
 export async function narrowed(seed: number): Promise<EngineCampaign> {
@@ -18,5 +16,6 @@ export async function narrowed(seed: number): Promise<EngineCampaign> {
   await campaign.dieAt("engine.commit.after_commit:6", { variant: "narrow", settings });
   return campaign;
 }
+
 /** Undoes the first task. */
 export const undoing: EngineRun = { variant: "reference", settings, ask: { undo: 1 } };
