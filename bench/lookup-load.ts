@@ -11,6 +11,8 @@ import type { Quantiles } from "./instance.ts";
 export interface LookupLoadOptions {
   readonly port: number;
   readonly seconds: number;
+  /** Of these, the first that do not count: this process and the one beside it compile their code then, which takes a processor each. */
+  readonly warmSeconds: number;
   /** Requests per second. */
   readonly rate: number;
   readonly connections: number;
@@ -59,6 +61,7 @@ async function exchange(socket: Socket, path: string): Promise<{ status: number;
 async function load({
   port,
   seconds,
+  warmSeconds,
   rate,
   connections,
   paths,
@@ -88,6 +91,7 @@ async function load({
       const table = question.path.split("?", 1)[0] ?? "";
       if (commit < (newest.get(table) ?? 0)) backwards++;
       newest.set(table, commit);
+      if (question.dueMs < started + warmSeconds * 1000) continue;
       const times = taken.get(question.kind) ?? [];
       times.push([performance.now() - question.dueMs, 1]);
       taken.set(question.kind, times);
@@ -113,7 +117,7 @@ async function load({
   return {
     requests: all.length,
     failed,
-    perSecond: all.length / ((performance.now() - started) / 1000),
+    perSecond: all.length / ((performance.now() - started) / 1000 - warmSeconds),
     ms: quantiles(all),
     kinds: Object.fromEntries([...taken].map(([kind, times]) => [kind, quantiles(times)])),
     backwards,

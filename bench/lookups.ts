@@ -38,8 +38,9 @@ async function measure(url: string, options: LookupsOptions): Promise<LookupsRes
   const paths = await addresses(url);
   const folder = mkdtempSync(join(below, "weir-lookups-"));
   const file = join(folder, "options.json");
-  const ask = (duration: number): Promise<LookupLoadResult> => {
-    const given: LookupLoadOptions = { port: portOf(url), seconds: duration, rate, connections: 64, paths };
+  const ask = (duration: number, warmSeconds = 0): Promise<LookupLoadResult> => {
+    const port = portOf(url);
+    const given: LookupLoadOptions = { port, seconds: duration, warmSeconds, rate, connections: 64, paths };
     writeFileSync(file, JSON.stringify(given));
     return runClient<LookupLoadResult>("lookup-load.ts", [file]);
   };
@@ -50,8 +51,8 @@ async function measure(url: string, options: LookupsOptions): Promise<LookupsRes
     const warm = Math.min(5, seconds / 4);
     await Promise.all([runLoad(url, { seconds: warm, rate: ingest, seed: 1 }), ask(warm)]);
     const [sent, asked] = await Promise.all([
-      runLoad(url, { seconds: seconds + 1, rate: ingest, seed: 2 }),
-      ask(seconds),
+      runLoad(url, { seconds: warm + seconds + 1, rate: ingest, seed: 2 }),
+      ask(warm + seconds, warm),
     ]);
     await drain(url);
     const verify = (await (await fetch(`${url}/api/verify`)).json()) as { ok: boolean };
