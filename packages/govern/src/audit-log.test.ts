@@ -31,7 +31,7 @@ const done = (action: string, detail: AuditAction["detail"] = {}): AuditAction =
 
 async function filled(count: number, fileBytes = 1000): Promise<AuditLog> {
   const log = await AuditLog.open(directory, { fileBytes });
-  for (let i = 1; i <= count; i++) await log.append(done(`a${i}`, { text: 'é\n\t"', n: i }));
+  for (let i = 1; i <= count; i++) await log.append(done(`a${i}`, { text: 'é\n\r\t"\u2028', n: i }));
   return log;
 }
 
@@ -91,6 +91,22 @@ test("any change of any byte is found", async () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test("an LF that became a CR is found", async () => {
+  await (await filled(12)).close();
+  for (const name of files()) {
+    const whole = readFileSync(join(directory, name));
+    for (let at = whole.indexOf(10); at >= 0; at = whole.indexOf(10, at + 1)) {
+      // The last one: what is behind the LF before it was never acknowledged.
+      if (name === files().at(-1) && at === whole.length - 1) continue;
+      writeFileSync(join(directory, name), Buffer.from(whole).fill(13, at, at + 1));
+      const log = await AuditLog.open(directory);
+      expect((await log.verify()).ok, `${name} at ${at}`).toBe(false);
+      await log.close();
+    }
+    writeFileSync(join(directory, name), whole);
+  }
 });
 
 describe("what was done to a log", () => {

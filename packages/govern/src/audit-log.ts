@@ -2,7 +2,6 @@ import { createReadStream, readdirSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { WeirError } from "@weir/contract";
 import { failpoint } from "@weir/log";
 import { checkLine, firstPrevious, nextEntry } from "./audit-chain.ts";
@@ -262,8 +261,19 @@ export class AuditLog {
     const isLast = first === this.#firsts().at(-1);
     if (isLast && this.#size === 0 && this.#broken === undefined) return;
     const end = isLast && this.#broken === undefined ? { end: this.#size - 1 } : {};
-    const input = createReadStream(this.#path(first), end);
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) yield line;
+    // Not with node:readline, to which CR and U+2028 end lines too: a CR in place of an LF is a changed byte, and a text may have
+    // U+2028 in it.
+    let left: Buffer = Buffer.alloc(0);
+    for await (const piece of createReadStream(this.#path(first), end) as AsyncIterable<Buffer>) {
+      const bytes = left.length === 0 ? piece : Buffer.concat([left, piece]);
+      let at = 0;
+      for (let lf = bytes.indexOf(10); lf >= 0; lf = bytes.indexOf(10, at)) {
+        yield bytes.toString("utf8", at, lf);
+        at = lf + 1;
+      }
+      left = bytes.subarray(at);
+    }
+    if (left.length > 0) yield left.toString("utf8");
   }
 
   #damaged(first: number, what: string): WeirError {
