@@ -155,7 +155,9 @@ export class CaptureRun {
     };
     // Never durable within the call: a capture must not count on it.
     await new Promise((resolve) => setImmediate(resolve));
-    while (journal.gate !== undefined) await Promise.race([journal.gate, aborted(this.#abort.signal)]);
+    // As the log has it: nothing waits where there is nothing to append.
+    while (captured.length > 0 && journal.gate !== undefined)
+      await Promise.race([journal.gate, aborted(this.#abort.signal)]);
     this.#pass("append", call, () => journal.records.push(...captured));
     this.waiting = {
       records: this.waiting.records - captured.length,
