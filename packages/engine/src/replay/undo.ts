@@ -123,15 +123,15 @@ async function writeBefore(
         );
   const written: Part[] = [];
   const place = "o.source = r._source AND o.writer = r._writer AND o.number = r._number AND o.line = r._line";
-  for (const [kind, query] of [
+  for (const [which, query] of [
     [
-      "valid",
+      "own",
       `SELECT r.* FROM (${all(rows.map(({ path }) => path))}) r WHERE EXISTS (SELECT 1 FROM removed o
        WHERE NOT o.hidden AND o.contract = ${text(name)} AND ${place}) AND ${notDiscarded("r", "_")}`,
     ],
-    ["valid", `SELECT DISTINCT ON (_source, _writer, _number, _line) r.* FROM (${all(outside)}) r`],
+    ["outside", `SELECT DISTINCT ON (_source, _writer, _number, _line) r.* FROM (${all(outside)}) r`],
   ] as const) {
-    const path = `valid/${name}/undo-${written.length}-${kind}-${query.length}.parquet`;
+    const path = `valid/${name}/undo-${which}.parquet`;
     const { rows: n } = await space.files.write(old.sql, query, {
       zone: "clean",
       name,
@@ -139,7 +139,7 @@ async function writeBefore(
       minTime: "",
       maxTime: "",
     });
-    if (n > 0) written.push({ kind, contract: name, path });
+    if (n > 0) written.push({ kind: "valid", contract: name, path });
   }
   return written;
 }

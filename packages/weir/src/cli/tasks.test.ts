@@ -87,7 +87,12 @@ test("what was received is replayed by command and over HTTP, and the log says w
     code: 1,
     error: { code: "task_not_ready" },
   });
-  expect(await answer(["task", "undo", "2"])).toMatchObject({ kind: "replay", state: "done" });
+  expect((await sandbox.run(["task", "show", "2"])).stdout).toContain("weir task undo 2 puts");
+  const undone = await answer(["task", "undo", "2"]);
+  expect(undone).toMatchObject({ kind: "replay", state: "done" });
+  const shown = await sandbox.run(["task", "show", String((undone as { id: number }).id)]);
+  expect(shown.stdout).toContain("ask for that replay again");
+  expect(shown.stdout).not.toContain("weir task undo");
   expect(await sandbox.json(["replay", "--from", "tomorrow"])).toMatchObject({
     error: { code: "invalid_usage" },
   });

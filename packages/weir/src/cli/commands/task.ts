@@ -76,7 +76,8 @@ export function taskText(terminal: Terminal, task: TaskInfo): string {
 }
 
 /** What a rebuild or a replay found, and what to do next. */
-function comparisonLines(terminal: Terminal, { id, kind, state, result: found }: TaskInfo): string[] {
+function comparisonLines(terminal: Terminal, task: TaskInfo): string[] {
+  const { kind, result: found } = task;
   const isReplay = kind === "replay";
   if (!(isReplay || kind === "rebuild") || found === null) return [];
   const { comparison, commit, swapped } = found as RebuildResult | ReplayResult;
@@ -94,16 +95,7 @@ function comparisonLines(terminal: Terminal, { id, kind, state, result: found }:
         `${view}: live ${visible(pair.live ?? "none")}\n${" ".repeat(view.length)}   new ${visible(pair.new ?? "none")}`,
     ),
   );
-  const next =
-    state === "ready"
-      ? [
-          `weir task swap ${id} lets the new ${isReplay ? "records and tables" : "tables"} take the place of the live ones; weir task cancel ${id} gives them up.`,
-        ]
-      : state === "done" && swapped !== null
-        ? [
-            `Swapped with commit ${swapped}. weir task undo ${id} puts ${isReplay ? "what was before" : "the tables before"} back.`,
-          ]
-        : [];
+  const next = nextStep(task, swapped);
   const outcomes = isReplay ? outcomeLines(terminal, found as ReplayResult) : [];
   return [
     "",
@@ -111,8 +103,22 @@ function comparisonLines(terminal: Terminal, { id, kind, state, result: found }:
     table,
     ...samples,
     ...outcomes,
-    ...(next.length === 0 ? [] : ["", ...next]),
+    ...(next === undefined ? [] : ["", next]),
   ];
+}
+
+/** What can be done with what a rebuild or a replay made. */
+function nextStep(
+  { id, kind, state, arguments: args }: TaskInfo,
+  swapped: number | null,
+): string | undefined {
+  const isReplay = kind === "replay";
+  if (state === "ready")
+    return `weir task swap ${id} lets the new ${isReplay ? "records and tables" : "tables"} take the place of the live ones; weir task cancel ${id} gives them up.`;
+  if (state !== "done" || swapped === null) return undefined;
+  if (args["undo"] !== undefined)
+    return `Swapped with commit ${swapped}. To have what was undone again, ask for that replay again.`;
+  return `Swapped with commit ${swapped}. weir task undo ${id} puts ${isReplay ? "what was before" : "the tables before"} back.`;
 }
 
 /** How many records have another outcome. */
