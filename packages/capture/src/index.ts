@@ -1,6 +1,7 @@
 /** Declarations of pull sources and what runs them. Connectors are imported from their own entries, lazily. */
 export { changeRecord } from "./capture.ts";
 export type { Capture, CaptureContext, CapturedRecord, CaptureStatus, Finding } from "./capture.ts";
+export type { Interval, IntervalCapture, IntervalPart } from "./interval.ts";
 export type { LineBuffer } from "./line-buffer.ts";
 export { runCapture } from "./runner.ts";
 export type { RunnerOptions } from "./runner.ts";

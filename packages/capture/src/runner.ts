@@ -10,7 +10,7 @@ import type { Lines } from "./record-lines.ts";
 
 export interface RunnerOptions {
   readonly source: string;
-  readonly capture: Capture;
+  readonly capture: Pick<Capture, "run">;
   readonly store: LogStore;
   /** Holds `capture/<source>.json`. */
   readonly dataDir: string;

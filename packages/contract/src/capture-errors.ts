@@ -32,6 +32,10 @@ export const captureErrorCodes = {
     meaning: "A captured source could not be read; it is tried again after a growing delay.",
     remedy: "Read the message; `weir status` shows whether the source works again.",
   },
+  interval_unavailable: {
+    meaning: "A past interval of the source, or of a part of it, cannot be read as it is now.",
+    remedy: "Read the message, which says what is in the way and what to do instead; docs/guide/backfill.md.",
+  },
 
   // Capture: PostgreSQL
   postgres_unreachable: {

@@ -1,5 +1,13 @@
 import { WeirError } from "@weir/contract";
-import type { Capture, FilesSource, PostgresSource, SalesforceSource, StripeSource } from "@weir/capture";
+import type {
+  Capture,
+  FilesSource,
+  Interval,
+  IntervalCapture,
+  PostgresSource,
+  SalesforceSource,
+  StripeSource,
+} from "@weir/capture";
 import type { Collector, CollectorOptions, PushSource, WebhookReceiver } from "@weir/collect";
 import type { Project } from "./project.ts";
 
@@ -14,6 +22,8 @@ interface Kind {
   /** Whether a process of its own captures it. */
   pulled?(declared: never): boolean;
   capture?(declared: never, place: CapturePlace): Promise<Capture>;
+  /** Reads a past interval of it, beside its capture. */
+  interval?(declared: never, interval: Interval, place: IntervalPlace): Promise<IntervalCapture>;
 }
 
 /** What a connector that pulls may need besides its declaration. */
@@ -23,6 +33,13 @@ interface CapturePlace {
   readonly stateDir: string;
   /** Paths in the declaration are relative to this directory, that of the project file. */
   readonly baseDir: string;
+}
+
+/** What reading an interval may need besides the declaration. */
+interface IntervalPlace {
+  readonly source: string;
+  /** Of what the source may take, where it is limited by somebody else. */
+  readonly share: number;
 }
 
 /**
@@ -62,6 +79,10 @@ const kinds: Readonly<Record<string, Kind>> = {
     capture: async (declared: StripeSource) => {
       const { createStripeCapture } = await import("@weir/capture/stripe");
       return createStripeCapture(declared);
+    },
+    interval: async (declared: StripeSource, interval) => {
+      const { createStripeInterval } = await import("@weir/capture/stripe");
+      return createStripeInterval(declared, interval);
     },
   },
 };
@@ -105,6 +126,28 @@ export async function createCapture(project: Project, place: CapturePlace): Prom
   if (capture !== undefined) return capture;
   throw new WeirError("project_invalid", `There is no source ${source} that is captured.`, {
     where: `source ${source}`,
+  });
+}
+
+/**
+ * What reads a past interval of a source, not yet started.
+ *
+ * @throws WeirError `invalid_usage` when the source is of a kind that has no intervals, and what the connector throws
+ */
+export async function createIntervalCapture(
+  project: Project,
+  interval: Interval,
+  place: IntervalPlace,
+): Promise<IntervalCapture> {
+  const { source } = place;
+  const declared = project.sources[source];
+  const kind = declared === undefined ? "unknown" : kindOf(declared);
+  const capture = await kinds[kind]?.interval?.(declared as never, interval, place);
+  if (capture !== undefined) return capture;
+  const able = Object.entries(kinds).flatMap(([name, has]) => ("interval" in has ? name : []));
+  throw new WeirError("invalid_usage", `A source of kind ${kind} cannot be asked for a past interval.`, {
+    where: `source ${source}`,
+    remedy: `One of ${able.join(", ")} can. Export what is missing, and read it with --files.`,
   });
 }
 

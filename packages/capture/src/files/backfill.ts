@@ -156,9 +156,9 @@ class Progress {
     const done = outcomes.filter(({ outcome }) => outcome !== undefined);
     const damaged = outcomes.filter(({ outcome }) => outcome === "damaged").length;
     this.#context.report({
-      files: outcomes.length,
-      filesRead: done.length - damaged,
-      filesDamaged: damaged,
+      parts: outcomes.length,
+      partsDone: done.length - damaged,
+      partsFailed: damaged,
       bytes: outcomes.reduce((sum, { bytes }) => sum + bytes, 0),
       bytesDone: done.reduce((sum, { bytes }) => sum + bytes, 0),
       rows: this.#rows,

@@ -138,3 +138,9 @@ function errorOf(object: Json | undefined): { code: string; message: string } {
 }
 
 const pathOnly = (path: string): string => path.split("?", 1)[0] ?? path;
+
+/** The object that the next page begins after; undefined if this is the last page. */
+export function lastId({ data, hasMore }: Page): string | undefined {
+  const last = data.at(-1)?.["id"];
+  return hasMore && typeof last === "string" ? last : undefined;
+}

@@ -19,6 +19,8 @@ import { progressOf } from "./progress.ts";
  *
  * A listing begins at a second that is `hold` in the past, so all events up to it are in what it reads; what it does not
  * read was deleted before. Events of later seconds win over it.
+ *
+ * A page of a backfill is such a listing of its own, which fences nothing off: its second is `hold` before the page was asked for.
  */
 
 /** The row of an object: its members, sorted, and the version of the API that it is rendered in. */

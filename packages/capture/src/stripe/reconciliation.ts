@@ -4,19 +4,13 @@ import type { CaptureContext, CapturedRecord } from "../capture.ts";
 import { changeRecord } from "../capture.ts";
 import { appendAll } from "../web/append.ts";
 import type { Clock } from "../web/clock.ts";
-import type { Page, StripeApi } from "./api.ts";
-import {
-  type Reading,
-  type Subject,
-  fenceChange,
-  listedSubject,
-  objectProblem,
-  readingChange,
-} from "./change.ts";
+import { type Page, type StripeApi, lastId } from "./api.ts";
+import { fenceChange, listedSubject } from "./change.ts";
 import { type StripeCursor, loadedCursor, savedCursor } from "./cursor.ts";
 import type { StripeSource } from "./declare.ts";
 import { listPath, objectPath } from "./objects.ts";
-import { EventWindow, type Undecided, unreadable } from "./window.ts";
+import { readingRecord } from "./reading.ts";
+import { EventWindow, type Undecided } from "./window.ts";
 
 /** Stripe keeps events for 30 days; the hour is for the time that reading the oldest takes. */
 const keptSeconds = 30 * 86_400 - 3600;
@@ -170,15 +164,7 @@ export class Reconciliation {
       apiVersion: this.#spec.apiVersion,
     } as const;
     this.#counts.read_again++;
-    return [this.#readingRecord(subject, object, reading)];
-  }
-
-  #readingRecord(subject: Subject | string, object: JsonObject, reading: Reading): CapturedRecord {
-    const { source } = this.#context;
-    const problem = typeof subject === "string" ? subject : objectProblem(object);
-    if (typeof subject === "string" || problem !== undefined)
-      return unreadable(source, object, problem ?? "");
-    return changeRecord(source, readingChange(subject, object, reading));
+    return [readingRecord(this.#context.source, subject, object, reading)];
   }
 
   /** Undefined if there is no such object, or the key may not read it. */
@@ -213,7 +199,9 @@ export class Reconciliation {
         readMs: this.#clock.now(),
         apiVersion: this.#spec.apiVersion,
       } as const;
-      const records = page.data.map((object) => this.#readingRecord(listedSubject(object), object, reading));
+      const records = page.data.map((object) =>
+        readingRecord(source, listedSubject(object), object, reading),
+      );
       after = lastId(page);
       if (after === undefined) records.push(changeRecord(source, fenceChange(type, at)));
       await appendAll(this.#context, records);
@@ -260,10 +248,4 @@ function eventsPath(through: number, to: number, after: string | undefined): str
   });
   if (after !== undefined) params.set("starting_after", after);
   return `/v1/events?${params.toString()}`;
-}
-
-/** The object that the next page begins after; undefined if this is the last page. */
-function lastId({ data, hasMore }: Page): string | undefined {
-  const last = data.at(-1)?.["id"];
-  return hasMore && typeof last === "string" ? last : undefined;
 }

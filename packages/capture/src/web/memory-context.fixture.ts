@@ -67,7 +67,12 @@ export class MemoryContext {
   }
 
   /** Runs a capture until the clock reaches `untilMs` and it has nothing left to do before, or it dies. Tells which. */
-  async run(capture: Capture, clock: VirtualClock, untilMs: number, death?: Death): Promise<"idle" | "dead"> {
+  async run(
+    capture: Pick<Capture, "run">,
+    clock: VirtualClock,
+    untilMs: number,
+    death?: Death,
+  ): Promise<"idle" | "dead"> {
     const abort = new AbortController();
     const run = capture.run(this.context(abort.signal, death)).then(
       () => "stopped" as const,

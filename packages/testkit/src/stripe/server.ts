@@ -49,8 +49,8 @@ const paths: Readonly<Record<string, string>> = {
 };
 
 /**
- * Stands in for Stripe's API as far as reconciliation uses it: objects with their events, lists of both in pages, newest first, and single
- * objects. Honest about what hurts: events of one second in no order that means anything, a list that shows an event only some
+ * Stands in for Stripe's API as far as captures use it: objects with their events, lists of both in pages, newest first and by when they were
+ * created, and single objects. Honest about what hurts: events of one second in no order that means anything, a list that shows an event only some
  * time after it happened and forgets it after 30 days, deleted objects in no list, limits and failures as asked for.
  */
 export class StripeServer {
@@ -210,7 +210,11 @@ export class StripeServer {
   }
 
   #listedObjects(type: string, query: URLSearchParams): JsonObject[] {
-    const all = this.all(type).toReversed();
+    const from = Number(query.get("created[gte]") ?? 0);
+    const to = Number(query.get("created[lt]") ?? Infinity);
+    const all = this.all(type)
+      .toReversed()
+      .filter(({ created }) => Number(created) >= from && Number(created) < to);
     return type === "subscription" && query.get("status") !== "all"
       ? all.filter(({ status }) => status !== "canceled")
       : all;

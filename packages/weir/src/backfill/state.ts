@@ -2,15 +2,24 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** One backfill, as its file tells: `backfill/<id>.json` in the data directory. */
-export interface BackfillState {
+/** What a backfill reads: files, or an interval of the source itself. */
+export interface BackfillScope {
   readonly id: string;
   readonly source: string;
   readonly contract: string;
-  /** The pattern of its files; absolute. */
-  readonly pattern: string;
+  /** What its parts are. */
+  readonly unit: "files" | "types" | "objects" | "tables";
+  /** The pattern of its files, absolute; null of an interval. */
+  readonly pattern: string | null;
+  /** The interval, ISO 8601, `to` not included; null of files. */
+  readonly from: string | null;
+  readonly to: string | null;
   /** Of the engine's time, while live records come. */
   readonly share: number;
+}
+
+/** One backfill, as its file tells: `backfill/<id>.json` in the data directory. */
+export interface BackfillState extends BackfillScope {
   /** `stopped`: its process ended before it was done; the same command goes on with it. */
   readonly state: "running" | "stopped" | "done" | "cancelled";
   /** Of the process that runs it or did. */
@@ -18,12 +27,13 @@ export interface BackfillState {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly updatedAt: string;
-  readonly files: number;
-  readonly filesRead: number;
-  readonly filesDamaged: number;
-  readonly bytes: number;
-  /** Of the files that are done. */
-  readonly bytesDone: number;
+  readonly parts: number;
+  /** Read to their end, and such that could not be read: a damaged file, an object that the user may not see. */
+  readonly partsDone: number;
+  readonly partsFailed: number;
+  /** Of all files, and of those that are done; null of an interval. */
+  readonly bytes: number | null;
+  readonly bytesDone: number | null;
   /** Records appended by its last process. */
   readonly rows: number;
   readonly problem: string | null;
@@ -34,16 +44,20 @@ export interface BackfillState {
  *
  * @returns 8 hexadecimal digits
  */
-export const backfillId = (source: string, contract: string, pattern: string): string =>
-  createHash("sha256")
-    .update(JSON.stringify([source, contract, pattern]))
-    .digest("hex")
-    .slice(0, 8);
+const idOf = (...parts: readonly string[]): string =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
+
+export const filesBackfillId = (source: string, contract: string, pattern: string): string =>
+  idOf(source, contract, pattern);
+
+/** @param from and to, ISO 8601 in UTC, so that a time has one text */
+export const intervalBackfillId = (source: string, unit: string, from: string, to: string): string =>
+  idOf(source, "interval", unit, from, to);
 
 export const writerOf = (id: string): string => `backfill-${id}`;
 const directoryOf = (dataDir: string): string => join(dataDir, "backfill");
 export const stateFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.json`);
-/** What the capture of its files knows; see FilesBackfill. */
+/** What its capture knows; see `runBackfill`. */
 export const cursorFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.cursor`);
 const cancelFile = (dataDir: string, id: string): string => join(directoryOf(dataDir), `${id}.cancel`);
 

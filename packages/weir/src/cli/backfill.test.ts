@@ -40,22 +40,22 @@ test("files become records, once; what came live already is a duplicate", async 
   expect(ran).toMatchObject({
     // One file is damaged.
     code: 1,
-    value: { state: "done", filesRead: 2, filesDamaged: 1, rows: 60 },
+    value: { state: "done", partsDone: 2, partsFailed: 1, rows: 60 },
   });
   sandbox.write({ "old/c/3.json": JSON.stringify(rows(60, 3)) });
   expect(await sandbox.json(command)).toMatchObject({
     code: 0,
-    value: { state: "done", filesRead: 3, rows: 3 },
+    value: { state: "done", partsDone: 3, rows: 3 },
   });
   expect(await sandbox.json(command)).toMatchObject({
     code: 0,
-    value: { state: "done", filesRead: 3, rows: 0 },
+    value: { state: "done", partsDone: 3, rows: 0 },
   });
   const status = (await sandbox.json(["status"])).value as { counts: unknown[]; backfills: unknown[] };
   expect(status.counts).toEqual([
     expect.objectContaining({ received: 65, loaded: 64, duplicate: 1, quarantined: 0 }),
   ]);
-  expect(status.backfills).toMatchObject([{ source: "web", state: "done", files: 3 }]);
+  expect(status.backfills).toMatchObject([{ source: "web", state: "done", unit: "files", parts: 3 }]);
   expect((await sandbox.run(["verify"])).code).toBe(0);
   const audit = (await sandbox.json(["audit", "list"])).value as {
     entries: { action: string; detail: object }[];
@@ -75,7 +75,7 @@ test("killed at each step, and without an instance: the same command goes on, an
     expect(killed.code, killed.stderr).toBe(null);
     expect(readBackfills(sandbox.dataDir)).toMatchObject([{ state: "stopped" }]);
   }
-  expect(await sandbox.json(command)).toMatchObject({ code: 0, value: { state: "done", filesRead: 2 } });
+  expect(await sandbox.json(command)).toMatchObject({ code: 0, value: { state: "done", partsDone: 2 } });
   expect(await clicks()).toMatchObject({
     rows: [
       ["/0", 27],

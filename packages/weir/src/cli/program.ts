@@ -98,6 +98,8 @@ export interface TraceOptions extends CommonOptions {
 
 export interface BackfillOptions extends CommonOptions {
   readonly files?: string;
+  readonly from?: string;
+  readonly to?: string;
   readonly contract?: string;
   readonly share: number;
   readonly plan?: boolean;
@@ -289,11 +291,16 @@ type Done = (code: ExitCode) => void;
 function backfillCommand(program: Command, handlers: Handlers, done: Done): void {
   common(program.command("backfill"))
     .description(
-      "read files of the past into a source, and return when they are loaded; the same command again goes on with it",
+      "read the past into a source, from files or from the source itself, and return when it is loaded; the same command again goes on with it",
     )
     .argument("[source]", "the source whose records they are")
     .option("--files <pattern>", "their paths: CSV, NDJSON, JSON, Parquet or Avro, with *, **, ? and {a,b}")
     .option("--contract <name>", "the contract of their rows, where the source has several")
+    .option(
+      "--from <time>",
+      "ask the source for an interval that begins at this time, such as 2026-01-31 or 2026-01-31T12:00:00Z",
+    )
+    .option("--to <time>", "and ends before this one")
     .addOption(
       new Option("--share <share>", "of the engine's time, while live records come")
         .argParser((text) => {

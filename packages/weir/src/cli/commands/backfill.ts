@@ -1,4 +1,5 @@
 import { WeirError } from "@weir/contract";
+import type { BackfillPlan } from "../../backfill/plan.ts";
 import { askToCancel, readBackfill } from "../../backfill/state.ts";
 import { withBackend } from "../../client/open.ts";
 import type { Backend } from "../../client/backend.ts";
@@ -13,9 +14,11 @@ import { grouped } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
+type Ask = <T>(work: (backend: Backend) => Promise<T>) => Promise<T>;
+
 /**
- * Reads files into a source, and returns when they are loaded. With --plan only says what it would read; with --cancel ends one
- * that runs. With --json: the plan, or the state in the end.
+ * Reads files, or a past interval of the source, into it, and returns when they are loaded. With --plan only says what it would
+ * read; with --cancel ends one that runs. With --json: the plan, or the state in the end.
  */
 export async function backfill(
   terminal: Terminal,
@@ -23,39 +26,66 @@ export async function backfill(
   options: BackfillOptions,
 ): Promise<ExitCode> {
   const dataDir = dataDirOf(options);
-  const ask = <T>(work: (backend: Backend) => Promise<T>): Promise<T> =>
-    withBackend(dataDir, options.project, work);
+  const ask: Ask = (work) => withBackend(dataDir, options.project, work);
   if (options.cancel !== undefined) return await cancel(terminal, dataDir, options.cancel, ask);
-  if (source === undefined || options.files === undefined) {
-    throw new WeirError("invalid_usage", "A backfill needs a source and files.", {
-      remedy: "weir backfill SOURCE --files 'PATTERN'",
-    });
-  }
-  const { project } = await loadCompiled(findProject(options.project));
-  const { planBackfill, runBackfill } = await import("../../backfill/run.ts");
-  const { share, contract } = options;
-  const request = { source, files: options.files, contract, share, workingDir: process.cwd() };
-  const plan = await planBackfill(project, dataDir, request);
-  const { id, bytes, files, before } = plan;
+  const plan = await planned(dataDir, source, options);
   if (options.plan === true) {
-    const { capture: _, before: known, ...planned } = plan;
-    const shown = { ...planned, before: known ?? null };
-    result(terminal, shown, () =>
-      [
-        `${id}: ${files.length} files, ${grouped(bytes)} bytes, as ${plan.contract} of ${source}`,
-        before === undefined ? "not begun" : stateText(before),
-      ].join("\n"),
+    const { capture: _, before, ...rest } = plan.plan;
+    result(terminal, { ...rest, before: before ?? null }, () =>
+      [...plan.text, before === undefined ? "not begun" : stateText(before)].join("\n"),
     );
     return exitCodes.ok;
   }
-  await ask((backend) =>
-    backend.recordAction("backfill.start", id, {
-      source,
-      contract: plan.contract,
-      pattern: plan.pattern,
-      share,
-    }),
-  );
+  return await run(terminal, plan.plan, dataDir, ask);
+}
+
+/** What the arguments ask for, and how to show it. */
+async function planned(
+  dataDir: string,
+  source: string | undefined,
+  { files, from, to, contract, share, plan: count = false, project: file }: BackfillOptions,
+): Promise<{ plan: BackfillPlan; text: string[] }> {
+  const isInterval = from !== undefined || to !== undefined;
+  if (source === undefined || (files === undefined && !isInterval)) {
+    throw new WeirError("invalid_usage", "A backfill needs a source, and files or an interval.", {
+      remedy: "weir backfill SOURCE --files 'PATTERN', or weir backfill SOURCE --from TIME --to TIME",
+    });
+  }
+  if (isInterval && (files !== undefined || contract !== undefined)) {
+    throw new WeirError("invalid_usage", "--from and --to ask the source itself, not files.", {
+      remedy: "Leave out --files and --contract, or --from and --to.",
+    });
+  }
+  const { project } = await loadCompiled(findProject(file));
+  if (files !== undefined) {
+    const { planFiles } = await import("../../backfill/plan.ts");
+    const request = { source, files, contract, share, workingDir: process.cwd() };
+    const plan = await planFiles(project, dataDir, request);
+    const { id, files: found, bytes } = plan;
+    const head = `${id}: ${found.length} files, ${grouped(bytes)} bytes, as ${plan.contract} of ${source}`;
+    return { plan, text: [head] };
+  }
+  if (from === undefined || to === undefined) {
+    throw new WeirError("invalid_usage", "An interval needs both --from and --to.", {
+      remedy: "weir backfill SOURCE --from TIME --to TIME",
+    });
+  }
+  const { planInterval } = await import("../../backfill/plan-interval.ts");
+  const plan = await planInterval(project, dataDir, { source, from, to, share, count });
+  const lines = plan.found.map(({ name, rows, leftOut }) => {
+    const what =
+      leftOut === undefined ? (rows === null ? "" : `: ${grouped(rows)} rows`) : `: not read, ${leftOut}`;
+    return `  ${name}${what}`;
+  });
+  const head = `${plan.id}: ${plan.parts} ${plan.unit} of ${source}, ${plan.from} to ${plan.to}`;
+  return { plan, text: [head, ...lines] };
+}
+
+async function run(terminal: Terminal, plan: BackfillPlan, dataDir: string, ask: Ask): Promise<ExitCode> {
+  const { id, source, contract, pattern, from, to, share } = plan;
+  const scope = pattern === null ? { from: from ?? "", to: to ?? "" } : { pattern };
+  await ask((backend) => backend.recordAction("backfill.start", id, { source, contract, ...scope, share }));
+  const { runBackfill } = await import("../../backfill/run.ts");
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   let toldMs = 0;
@@ -73,17 +103,12 @@ export async function backfill(
     signal: interrupted.signal,
   });
   result(terminal, state, () => stateText(state));
-  return state.state === "done" && state.filesDamaged === 0 && state.problem === null
+  return state.state === "done" && state.partsFailed === 0 && state.problem === null
     ? exitCodes.ok
     : exitCodes.failed;
 }
 
-async function cancel(
-  terminal: Terminal,
-  dataDir: string,
-  id: string,
-  ask: <T>(work: (backend: Backend) => Promise<T>) => Promise<T>,
-): Promise<ExitCode> {
+async function cancel(terminal: Terminal, dataDir: string, id: string, ask: Ask): Promise<ExitCode> {
   const state = /^[0-9a-f]{8}$/.test(id) ? readBackfill(dataDir, id) : undefined;
   if (state === undefined) {
     throw new WeirError("not_found", `There is no backfill ${id.slice(0, 100)}.`, {
