@@ -69,6 +69,10 @@ const kinds: Readonly<Record<string, Kind>> = {
       const { createSalesforceCapture } = await import("@weir/capture/salesforce");
       return createSalesforceCapture(declared, { stateDir });
     },
+    interval: async (declared: SalesforceSource, interval, { share }) => {
+      const { createSalesforceInterval } = await import("@weir/capture/salesforce");
+      return createSalesforceInterval(declared, interval, { share });
+    },
   },
   stripe: {
     webhook: async (declared: StripeSource, source) => {

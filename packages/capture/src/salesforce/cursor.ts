@@ -19,10 +19,14 @@ export interface ObjectCursor {
   readonly comparedAt?: string | undefined;
 }
 
-export interface Pass {
+export interface Pass extends SpanPlace {
   readonly number: number;
   /** It reads the rows up to this stamp, from `through` on. */
   readonly upTo: string;
+}
+
+/** How far a span of rows has been read. */
+export interface SpanPlace {
   /** Pages of the REST API, read up to this row. */
   readonly place?: RowPlace | undefined;
   readonly job?: Job | undefined;

@@ -29,7 +29,7 @@ export interface Deletions {
  * @throws what the client throws
  */
 export async function readDeleted(
-  { client, context }: Shared,
+  { client, context }: Pick<Shared, "client" | "context">,
   object: string,
   from: string,
   upTo: string,

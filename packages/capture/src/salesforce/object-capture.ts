@@ -1,20 +1,17 @@
-import { WeirError } from "@weir/contract";
 import type { Change } from "@weir/contract";
 import type { CaptureContext } from "../capture.ts";
 import { changeRecord } from "../capture.ts";
 import { appendAll } from "../web/append.ts";
 import type { Clock } from "../web/clock.ts";
-import { createJob, jobState, refusesObject, resultPage } from "./bulk.ts";
 import { Refusal, type SalesforceClient } from "./client.ts";
 import { compareIds } from "./compare.ts";
-import type { Job, ObjectCursor, Pass } from "./cursor.ts";
+import type { ObjectCursor, Pass } from "./cursor.ts";
 import type { SalesforceSource } from "./declare.ts";
 import { readDeleted } from "./deleted.ts";
 import { type Description, describe } from "./describe.ts";
 import type { IdJournal } from "./id-journal.ts";
-import { fitsAddress, queryAddress, restPage, rowsOf } from "./rest-query.ts";
-import { type ReadRow, csvValue, deletion, readRow, rowChange, schemaChange, schemaHash } from "./row.ts";
-import { bulkQuery, pageQuery } from "./soql.ts";
+import { type ReadRow, deletion, rowChange, schemaChange, schemaHash } from "./row.ts";
+import { SpanReader } from "./span-reader.ts";
 
 /** What the objects of a source share. */
 export interface Shared {
@@ -39,10 +36,6 @@ const describeMs = 3_600_000;
 const deletedMs = 3_600_000;
 /** How often the file of ids is written anew where ids are not compared, which does it. */
 const compactMs = 86_400_000;
-/** A job is looked at again after this, and half as much longer each time. */
-const pollMs = { first: 2000, longest: 60_000 };
-/** Jobs that fail before the pass goes on with the REST API. */
-const maxFailedJobs = 3;
 
 /** One object: its rows as they change, its deletions, its ids, its columns. */
 export class ObjectCapture {
@@ -58,16 +51,14 @@ export class ObjectCapture {
   #description: Description | undefined;
   #describedMs = 0;
   #deletedMs = 0;
-  #pollMs = pollMs.first;
-  #failedJobs = 0;
-  /** The Bulk API does not take the object. */
-  #isRestOnly = false;
+  readonly #reader: SpanReader;
 
   constructor(shared: Shared, name: string, cursor: ObjectCursor | undefined, journal: IdJournal) {
     this.#shared = shared;
     this.name = name;
     this.#cursor = cursor ?? { lastPass: 0 };
     this.#journal = journal;
+    this.#reader = new SpanReader(shared, name, this.counts);
   }
 
   get cursor(): ObjectCursor {
@@ -96,9 +87,8 @@ export class ObjectCapture {
     if (this.#cursor.pass === undefined) await this.#begin();
     const { pass } = this.#cursor;
     if (pass !== undefined) {
-      const read =
-        pass.job === undefined ? this.#readPages(description, pass) : this.#readJob(description, pass);
-      if (!(await read)) return this.#pollMs;
+      if (!(await this.#readPass(description, pass))) return this.#reader.pollMs;
+      await this.#end(pass);
     }
     await this.#readDeletions(description);
     if (!context.signal.aborted) await this.#compare(description);
@@ -145,7 +135,7 @@ export class ObjectCapture {
     const { through, deletedThrough } = this.#cursor;
     if (through !== undefined && upTo <= through) return;
     const number = this.#nextPass();
-    this.#failedJobs = 0;
+    this.#reader.begin();
     await this.#save({
       pass: { number, upTo },
       lastPass: number,
@@ -154,101 +144,15 @@ export class ObjectCapture {
     });
   }
 
-  /** Reads a pass by pages of the REST API, or finds that it is one for the Bulk API. Tells whether the pass is done. */
-  async #readPages(description: Description, begun: Pass): Promise<boolean> {
-    const { client, context, spec } = this.#shared;
-    let pass = begun;
-    for (;;) {
-      const span = { through: this.#cursor.through, upTo: pass.upTo };
-      const query = pageQuery(description, span, pass.place);
-      const fits = fitsAddress(query);
-      const mayJob = !this.#isRestOnly && spec.mode !== "rest" && this.#failedJobs < maxFailedJobs;
-      if (pass.place === undefined && mayJob && (spec.mode === "bulk" || !fits)) {
-        if (await this.#startJob(description, pass)) return false;
-        continue;
-      }
-      if (!fits) {
-        const message = `The query of ${this.name} is too long for the REST API, and the Bulk API does not take it.`;
-        throw new WeirError("salesforce_object_unavailable", message, { where: this.name });
-      }
-      for (let address: string | undefined = queryAddress(query); address !== undefined;) {
-        const page = await restPage(client, address, context.signal);
-        if (page === undefined) break;
-        if (pass.place === undefined && mayJob && page.total > spec.bulkRows) {
-          if (await this.#startJob(description, pass)) return false;
-        }
-        const rows = rowsOf(description, page);
-        await this.#take(rows, pass);
-        this.counts.pages++;
-        const last = rows.at(-1);
-        if (page.next === undefined) return await this.#end(pass);
-        if (last !== undefined) pass = { ...pass, place: { stamp: last.stamp, id: last.id } };
-        await this.#save({ pass });
-        if (context.signal.aborted) return false;
-        address = page.next;
-      }
-      // The address of the next page has expired: asked again, from the last row on.
-    }
-  }
-
-  /** False if the Bulk API does not take the object. */
-  async #startJob(description: Description, pass: Pass): Promise<boolean> {
-    const { client, context } = this.#shared;
-    const span = { through: this.#cursor.through, upTo: pass.upTo };
-    let id: string;
-    try {
-      id = await createJob(client, bulkQuery(description, span), context.signal);
-    } catch (error) {
-      if (!(error instanceof Refusal) || !refusesObject(error)) throw error;
-      context.log("info", `the Bulk API does not take ${this.name}: ${error.reason}`, { object: this.name });
-      this.#isRestOnly = true;
-      return false;
-    }
-    this.counts.jobs++;
-    this.#pollMs = pollMs.first;
-    await this.#save({ pass: { ...pass, job: { id } } });
-    return true;
-  }
-
-  /** Looks at the pass's job and reads its results, if it is finished. Tells whether the pass is done. */
-  async #readJob(description: Description, pass: Pass): Promise<boolean> {
-    const { client, context } = this.#shared;
-    const { job } = pass;
-    if (job === undefined) return false;
-    const { state, message } = await jobState(client, job.id, context.signal);
-    if (state === "working") {
-      this.#pollMs = Math.min(pollMs.longest, this.#pollMs * 1.5);
-      return false;
-    }
-    if (state !== "complete") return await this.#dropJob(pass, message, state === "failed");
-    for (let at: Job = job; ;) {
-      const { id, locator, rows = 0 } = at;
-      const page = await resultPage(
-        client,
-        { id, locator, rows },
-        context.signal,
-        async (header, some, taken) => {
-          await this.#take(csvRows(description, header, some), pass);
-          this.#advance({ pass: { ...pass, job: { id, locator, rows: taken } } });
-        },
-      );
-      if (page === undefined) return await this.#dropJob(pass, "its results are no more", false);
-      this.counts.pages++;
-      if (page.next === undefined) return await this.#end(pass);
-      at = { id, locator: page.next };
-      await this.#save({ pass: { ...pass, job: at } });
-      if (context.signal.aborted) return false;
-    }
-  }
-
-  /** Begins a pass's reading anew, after its job came to nothing. */
-  async #dropJob(pass: Pass, message: string, isFailure: boolean): Promise<boolean> {
-    const { context } = this.#shared;
-    if (isFailure) this.#failedJobs++;
-    context.log("warn", `a bulk job of ${this.name} is given up: ${message}`, { object: this.name });
-    this.#pollMs = pollMs.first;
-    await this.#save({ pass: { number: pass.number, upTo: pass.upTo } });
-    return false;
+  /** Tells whether the pass is done. */
+  async #readPass(description: Description, pass: Pass): Promise<boolean> {
+    const { number, upTo } = pass;
+    const span = { through: this.#cursor.through, upTo };
+    return await this.#reader.read(description, span, pass, {
+      take: (rows) => this.#take(rows, pass),
+      advance: (place) => this.#advance({ pass: { number, upTo, ...place } }),
+      save: (place) => this.#save({ pass: { number, upTo, ...place } }),
+    });
   }
 
   /** Appends rows as changes. */
@@ -271,14 +175,13 @@ export class ObjectCapture {
     this.counts.deleted += deleted;
   }
 
-  async #end(pass: Pass): Promise<boolean> {
+  async #end(pass: Pass): Promise<void> {
     const { through, comparedAt } = this.#cursor;
     // After all rows have been read there is nothing to compare for a while.
     const isWhole = through === undefined && comparedAt === undefined;
     this.#journal.add([], "+");
     const now = new Date(this.#shared.client.serverNow()).toISOString();
     await this.#save({ through: pass.upTo, pass: undefined, ...(isWhole ? { comparedAt: now } : {}) });
-    return true;
   }
 
   /** Asks which rows were deleted, once an hour: those purged from the recycle bin are in no query. */
@@ -349,16 +252,4 @@ export class ObjectCapture {
     this.#isAhead = false;
     await this.#shared.save(this.name, this.#cursor);
   }
-}
-
-function csvRows(
-  description: Description,
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-): ReadRow[] {
-  const places = new Map(header.map((name, i) => [name, i]));
-  return rows.flatMap((values) => {
-    const row = readRow(description, (field) => csvValue(field, values[places.get(field.name) ?? -1] ?? ""));
-    return row === undefined ? [] : [row];
-  });
 }

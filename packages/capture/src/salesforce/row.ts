@@ -10,7 +10,8 @@ import type { Description, Field } from "./describe.ts";
  * same row can be read twice with one stamp and different content. The pass that read it decides then: it is the second, by Salesforce's clock, in
  * which the pass began, it is in the cursor before anything of the pass is read, and it only grows; so a later reading
  * wins, and a pass that goes on after a crash writes the very records that it wrote before. Two readings in one pass (its last page,
- * again after a crash) with different content differ by the hash, and the greater hash wins until a later pass.
+ * again after a crash) with different content differ by the hash, and the greater hash wins until a later pass. A backfill is a pass, too: of
+ * half a second more (`1793534400.5`), so that its number is never that of another one.
  *
  * A deletion wins over every row of its second. A row that is deleted and restored within one second would stay deleted
  * until it changes; neither people nor programs do that.
@@ -76,6 +77,8 @@ export function readRow(description: Description, valueOf: (field: Field) => Jso
 
 export const stampDigits = (iso: string): string => iso.replaceAll(/\D/g, "").padEnd(17, "0");
 export const passDigits = (pass: number): string => String(pass).padStart(10, "0");
+/** The pass of a backfill that begins now, by Salesforce's clock. */
+export const backfillPass = (nowMs: number): number => Math.floor(nowMs / 1000) + 0.5;
 const keyOf = (id: string): string => JSON.stringify([id]);
 
 /** A row as a change. `stamp` stands in for the row's own where that would lose against what is known to be older. */

@@ -30,10 +30,15 @@ export function pageQuery(description: Description, span: Span, place: RowPlace 
 }
 
 /** The rows of a span in any order: Salesforce cuts a bulk query into chunks by itself, but not an ordered one. */
-export function bulkQuery(description: Description, span: Span): string {
-  const { name, stamp } = description;
-  const after = span.through === undefined ? "" : `${stamp} > ${span.through} AND `;
-  return `SELECT ${fieldList(description)} FROM ${name} WHERE ${after}${stamp} <= ${span.upTo}`;
+export const bulkQuery = (description: Description, span: Span): string =>
+  `SELECT ${fieldList(description)} FROM ${description.name} WHERE ${within(description, span)}`;
+
+/** How many rows a span has. */
+export const countQuery = (description: Description, span: Span): string =>
+  `SELECT COUNT() FROM ${description.name} WHERE ${within(description, span)}`;
+
+function within({ stamp }: Description, { through, upTo }: Span): string {
+  return `${through === undefined ? "" : `${stamp} > ${through} AND `}${stamp} <= ${upTo}`;
 }
 
 /** The ids of rows that were there at a time; of all, where the object does not say since when a row is. */

@@ -251,6 +251,7 @@ export class SalesforceServer {
 
   #page(name: string, offset: number): Answer {
     const { query, ids } = this.#locators.get(name)!;
+    if (query.isCount) return { status: 200, body: { totalSize: ids.length, done: true, records: [] } };
     const object = this.object(query.object);
     const end = offset + (this.#options.pageRows ?? 2000);
     const records = ids.slice(offset, end).flatMap((id) => {

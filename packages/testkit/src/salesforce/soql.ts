@@ -3,6 +3,8 @@ import type { SeenRow, StandObject } from "./rows.ts";
 export interface ParsedQuery {
   readonly fields: readonly string[];
   readonly object: string;
+  /** It asks how many rows there are, not for the rows. */
+  readonly isCount: boolean;
   readonly isOrdered: boolean;
   readonly keeps: (row: SeenRow) => boolean;
 }
@@ -45,13 +47,16 @@ const conditions: readonly [RegExp, (match: RegExpExecArray) => (row: SeenRow) =
  * others, so that no query is taken for what it does not say.
  */
 export function parseQuery(soql: string, find: (name: string) => StandObject | undefined): ParsedQuery {
-  const match = /^SELECT ([\w,]+) FROM (\w+)(?: WHERE (.+?))?(?: ORDER BY (\w+,Id|Id))?$/.exec(soql);
+  const match = /^SELECT (COUNT\(\)|[\w,]+) FROM (\w+)(?: WHERE (.+?))?(?: ORDER BY (\w+,Id|Id))?$/.exec(
+    soql,
+  );
   if (match === null) throw new QueryRefused("MALFORMED_QUERY", `unexpected token: ${soql.slice(0, 50)}`);
   const [, list = "", object = "", where, order] = match;
   const known = find(object);
   if (known === undefined)
     throw new QueryRefused("INVALID_TYPE", `sObject type '${object}' is not supported.`);
-  const fields = list.split(",");
+  const isCount = list === "COUNT()";
+  const fields = isCount ? [] : list.split(",");
   for (const name of fields) {
     const field = known.fields.find((one) => one.name === name);
     if (field === undefined) {
@@ -72,6 +77,7 @@ export function parseQuery(soql: string, find: (name: string) => StandObject | u
   return {
     fields,
     object,
+    isCount,
     isOrdered: order !== undefined,
     keeps: (row) => checks.every((check) => check(row)),
   };
