@@ -1,5 +1,5 @@
 import { compileProject, count, enrich, entity, rollup, sessions } from "@weir/compile";
-import { Type, contract, timestamp } from "@weir/contract";
+import { Type, contract, pii, timestamp } from "@weir/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Harness } from "./harness.fixture.ts";
 
@@ -102,3 +102,18 @@ test.each(['a"b', "a\\b", "é—😀", "' OR 1=1 --", "%", "a\tb", "\u0001", ""]
     ]);
   },
 );
+
+test("sealed records, whatever their bytes, are passed over", async () => {
+  const Signed = contract("signed", {
+    version: "1.0.0",
+    owner: "test",
+    id: "id",
+    time: "at",
+    fields: Type.Object({ id: Type.String(), at: timestamp(), email: pii.email() }),
+  });
+  await harness.open(compileProject({ name: "p", sources: { web: { contracts: [Signed] } }, tables: {} }));
+  await load("web", "signed", { id: "d", at, email: "ann@example.com" }, 1);
+  await load("web", "signed", { id: "d", at: "soon", email: "ann@example.com" }, 2);
+  // One that every sealed text has in it.
+  expect(await outcomes("d")).toEqual([["signed", [["web", "signed", "loaded", null]], []]]);
+});

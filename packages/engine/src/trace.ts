@@ -35,7 +35,7 @@ const timeoutMs = 600_000;
 
 /**
  * Looks an id up in everything that was received and committed, of every contract or of one. Reads the raw zone whole: there is no
- * index of ids that were quarantined or came twice.
+ * index of ids that were quarantined or came twice. Records that failed and are sealed (privacy/seal.ts) are not looked into.
  *
  * @throws WeirError `not_found` for a contract that there is not, `query_timeout`
  */
@@ -75,14 +75,15 @@ function receiptsQuery({ name, id: field, aliases }: Contract, program: Program,
     names.includes(name) ? [source] : [],
   );
   const list = (texts: readonly string[]): string => texts.map(text).join(", ");
-  // A text without a backslash holds the id as it is, so most are not taken apart.
+  // A text without a backslash holds the id as it is, so most are not taken apart. One that is sealed is no JSON.
   const path = `$.${JSON.stringify(field)}`;
   const position = (t: string): string =>
     `${t}.source || '/' || ${t}.writer || '/' || ${t}.number || '/' || ${t}.line`;
   return `WITH receipts AS (
       SELECT ${position("r")} AS position, r.received_at, r.contract AS sent FROM raw r
       WHERE r.source IN (${list(sources)}) AND r.error IS NULL AND split_part(r.contract, '@', 1) IN (${list([name, ...aliases])})
-        AND (contains(r.text, ${text(id)}) OR contains(r.text, '\\')) AND json_extract_string(r.text, ${text(path)}) = ${text(id)}
+        AND (contains(r.text, ${text(id)}) OR contains(r.text, '\\'))
+        AND CASE WHEN starts_with(r.text, '{') THEN json_extract_string(r.text, ${text(path)}) = ${text(id)} ELSE FALSE END
     ), loaded AS (
       SELECT _source || '/' || _writer || '/' || _number || '/' || _line AS position FROM ${ident(name)} WHERE ${ident(field)}::VARCHAR = ${text(id)}
     )

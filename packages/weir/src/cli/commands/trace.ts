@@ -18,7 +18,7 @@ export async function trace(terminal: Terminal, id: string, options: TraceOption
   );
   result(terminal, { contracts }, () =>
     contracts.length === 0
-      ? "No record with this id was committed. weir drain loads what still waits in the log."
+      ? "No record with this id was found. weir drain loads what still waits in the log; where fields are tagged as personal, records that failed are sealed, and a trace does not look into them."
       : contracts.map((one) => shown(terminal, one)).join("\n\n"),
   );
   return contracts.length === 0 ? exitCodes.failed : exitCodes.ok;
