@@ -3,7 +3,7 @@ export { changeRecord } from "./capture.ts";
 export type { Capture, CaptureContext, CapturedRecord, CaptureStatus, Finding } from "./capture.ts";
 export type { Interval, IntervalCapture, IntervalPart } from "./interval.ts";
 export type { LineBuffer } from "./line-buffer.ts";
-export { runCapture } from "./runner.ts";
+export { captureCursorFile, runCapture } from "./runner.ts";
 export type { RunnerOptions } from "./runner.ts";
 export { postgres } from "./postgres/source.ts";
 export type { PostgresOptions, PostgresSource } from "./postgres/source.ts";

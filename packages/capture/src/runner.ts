@@ -24,6 +24,10 @@ export interface RunnerOptions {
   readonly onStatus?: (status: CaptureStatus) => void;
 }
 
+/** Where the cursor of a source's capture is. */
+export const captureCursorFile = (dataDir: string, source: string): string =>
+  join(dataDir, "capture", `${source}.json`);
+
 /** Errors of the log that pass without anybody doing anything to this process. */
 const passing: ReadonlySet<string> = new Set(["log_full", "log_disk_full", "log_overloaded", "log_io_error"]);
 const retryMs = 250;
@@ -39,7 +43,7 @@ export async function runCapture(
 ): Promise<{ stop: () => Promise<void>; ended: Promise<void> }> {
   const { source, capture, store, dataDir, log, onStatus = () => {} } = options;
   const { writer: name = "capture", admit } = options;
-  const cursor = new CursorFile(options.cursorFile ?? join(dataDir, "capture", `${source}.json`));
+  const cursor = new CursorFile(options.cursorFile ?? captureCursorFile(dataDir, source));
   const saved = cursor.load();
   const writer = await store.openWriter(source, name);
   const abort = new AbortController();

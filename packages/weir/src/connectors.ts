@@ -40,6 +40,10 @@ interface IntervalPlace {
   readonly source: string;
   /** Of what the source may take, where it is limited by somebody else. */
   readonly share: number;
+  readonly dataDir: string;
+  /** Of a database: the column that is in the interval, and patterns of the tables. */
+  readonly column: string | undefined;
+  readonly tables: readonly string[] | undefined;
 }
 
 /**
@@ -61,6 +65,17 @@ const kinds: Readonly<Record<string, Kind>> = {
     capture: async (declared: PostgresSource, { source }) => {
       const { createPostgresCapture } = await import("@weir/capture/postgres");
       return createPostgresCapture(declared, { source });
+    },
+    interval: async (declared: PostgresSource, interval, { source, dataDir, column, tables }) => {
+      if (column === undefined) {
+        throw new WeirError("invalid_usage", "An interval of a PostgreSQL source is one of a column.", {
+          remedy: "Name it with --column, such as --column updated_at.",
+        });
+      }
+      const { captureCursorFile } = await import("@weir/capture");
+      const { createPostgresInterval } = await import("@weir/capture/postgres");
+      const cursorFile = captureCursorFile(dataDir, source);
+      return createPostgresInterval(declared, interval, { source, column, tables, cursorFile });
     },
   },
   salesforce: {
@@ -146,6 +161,12 @@ export async function createIntervalCapture(
   const { source } = place;
   const declared = project.sources[source];
   const kind = declared === undefined ? "unknown" : kindOf(declared);
+  const isDatabase = kind === "postgres";
+  if (!isDatabase && (place.column !== undefined || place.tables !== undefined)) {
+    throw new WeirError("invalid_usage", "--column and --tables are for sources of kind postgres.", {
+      where: `source ${source}`,
+    });
+  }
   const capture = await kinds[kind]?.interval?.(declared as never, interval, place);
   if (capture !== undefined) return capture;
   const able = Object.entries(kinds).flatMap(([name, has]) => ("interval" in has ? name : []));

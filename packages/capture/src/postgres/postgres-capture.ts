@@ -5,6 +5,7 @@ import { TypeNames } from "./columns.ts";
 import { connect, placeOf, sourceError } from "./connect.ts";
 import { serverFacts, unfitServer } from "./server-facts.ts";
 import { Session } from "./session.ts";
+import { serverNames } from "./source.ts";
 import type { PostgresSource } from "./source.ts";
 import { start } from "./start.ts";
 
@@ -23,8 +24,7 @@ export function createPostgresCapture(
   spec: PostgresSource,
   { source, slotFreeWithinMs = defaultSlotFreeWithinMs }: PostgresCaptureOptions,
 ): Capture {
-  const slot = spec.slot ?? `weir_${source.replaceAll("-", "_")}`.slice(0, 63);
-  const publication = spec.publication ?? slot;
+  const { slot, publication } = serverNames(spec, source);
   return {
     check: () => check(spec, source, slot, publication),
     run: (context) => run(spec, context, slot, publication, slotFreeWithinMs),

@@ -92,5 +92,14 @@ export function postgres(options: PostgresOptions): PostgresSource {
   };
 }
 
+/** The replication slot and the publication of a source, which the project has named. */
+export function serverNames(
+  { slot: given, publication }: PostgresSource,
+  source: string,
+): { readonly slot: string; readonly publication: string } {
+  const slot = given ?? `weir_${source.replaceAll("-", "_")}`.slice(0, 63);
+  return { slot, publication: publication ?? slot };
+}
+
 const invalid = (message: string): WeirError =>
   new WeirError("invalid_source", `PostgreSQL source: ${message}.`, { where: "postgres source" });

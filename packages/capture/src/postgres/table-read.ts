@@ -22,6 +22,8 @@ export interface TableReaderOptions {
   readonly append: CaptureContext["append"];
   readonly appendLines: CaptureContext["appendLines"];
   readonly unencoded: boolean;
+  /** Only rows of which this is true. */
+  readonly condition?: string;
 }
 
 /** What a chunk came to. */
@@ -143,7 +145,7 @@ export class TableReader {
       version,
       at: read.at ?? "",
     });
-    const conditions = [published?.rowFilter ?? []].flat();
+    const conditions = [published?.rowFilter ?? [], this.#options.condition ?? []].flat();
     if (read.after !== null) conditions.push(await this.#behind(table, read.after));
     const order = hasOrder(table) ? ` ORDER BY ${table.order.map(identifier).join(", ")} LIMIT ${limit}` : "";
     const where =
@@ -208,7 +210,8 @@ export class TableReader {
   }
 }
 
-const qualified = (schema: string, table: string): string => `${identifier(schema)}.${identifier(table)}`;
+export const qualified = (schema: string, table: string): string =>
+  `${identifier(schema)}.${identifier(table)}`;
 
 export function shownColumns(
   table: CatalogTable,

@@ -194,15 +194,16 @@ export class TableReaders {
   }
 }
 
-/** The next chunk takes about as long as `chunkBytes` should, at the row size of the last one. */
-function nextLimit(
+/** Rows of the next chunk: it takes about as long as so many bytes should, at the row size of the last one. */
+export function nextLimit(
   limit: number,
   { rows, bytes }: { rows: number; bytes: number },
   tookMs: number,
   most: number,
+  aimBytes = chunkBytes,
 ): number {
   if (rows === 0) return limit;
-  const bySize = Math.floor(chunkBytes / (bytes / rows));
+  const bySize = Math.floor(aimBytes / (bytes / rows));
   const byTime = Math.floor((rows * 2_000) / Math.max(1, tookMs));
   return Math.max(1, Math.min(most, limit * 4, bySize, Math.max(100, byTime)));
 }

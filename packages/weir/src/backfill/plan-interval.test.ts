@@ -29,7 +29,15 @@ const project = defineProject({
 });
 
 const plan = (source: string, from: string, to: string): Promise<IntervalPlan> =>
-  planInterval(project, "/nowhere", { source, from, to, share: 0.25, count: true });
+  planInterval(project, "/nowhere", {
+    source,
+    from,
+    to,
+    share: 0.25,
+    column: undefined,
+    tables: undefined,
+    count: true,
+  });
 
 test("one interval has one id, however it is written; another one has another", async () => {
   const days = await plan("pay", "2026-01-01", "2026-02-01");

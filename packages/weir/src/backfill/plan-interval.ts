@@ -19,6 +19,8 @@ export interface IntervalRequest {
   readonly from: string;
   readonly to: string;
   readonly share: number;
+  readonly column: string | undefined;
+  readonly tables: readonly string[] | undefined;
   /** Whether to ask the source what there is. */
   readonly count: boolean;
 }
@@ -31,13 +33,13 @@ export interface IntervalRequest {
 export async function planInterval(
   project: Project,
   dataDir: string,
-  { source, share, count, ...times }: IntervalRequest,
+  { source, share, count, column, tables, ...times }: IntervalRequest,
 ): Promise<IntervalPlan> {
   declaredSource(project, source);
   const interval: Interval = { fromMs: instant("--from", times.from), toMs: instant("--to", times.to) };
   if (interval.fromMs >= interval.toMs)
     throw new WeirError("invalid_usage", "The interval must begin before it ends.");
-  const capture = await createIntervalCapture(project, interval, { source, share });
+  const capture = await createIntervalCapture(project, interval, { source, share, dataDir, column, tables });
   const latestMs = Date.now() - capture.settleMs;
   if (interval.toMs > latestMs) {
     const latest = new Date(Math.floor(latestMs / 1000) * 1000).toISOString();
@@ -46,7 +48,7 @@ export async function planInterval(
     });
   }
   const [from, to] = [new Date(interval.fromMs).toISOString(), new Date(interval.toMs).toISOString()];
-  const id = intervalBackfillId(source, capture.unit, from, to);
+  const id = intervalBackfillId(source, capture.unit, from, to, column, tables);
   const found = count ? await capture.parts() : [];
   return {
     id,
@@ -57,6 +59,7 @@ export async function planInterval(
     pattern: null,
     from,
     to,
+    column: column ?? null,
     share,
     found,
     parts: found.filter(({ leftOut }) => leftOut === undefined).length,

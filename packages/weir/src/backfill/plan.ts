@@ -66,6 +66,7 @@ export async function planFiles(
     pattern,
     from: null,
     to: null,
+    column: null,
     share,
     files: found,
     parts: found.length,

@@ -87,7 +87,7 @@ class StateTeller {
 
   constructor(plan: BackfillPlan, place: BackfillPlace) {
     this.#place = place;
-    const { id, source, contract, unit, pattern, from, to, share, parts, bytes } = plan;
+    const { id, source, contract, unit, pattern, from, to, column, share, parts, bytes } = plan;
     const now = new Date().toISOString();
     this.#state = {
       id,
@@ -97,6 +97,7 @@ class StateTeller {
       pattern,
       from,
       to,
+      column,
       share,
       state: "running",
       pid: process.pid,

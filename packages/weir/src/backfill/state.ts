@@ -14,6 +14,8 @@ export interface BackfillScope {
   /** The interval, ISO 8601, `to` not included; null of files. */
   readonly from: string | null;
   readonly to: string | null;
+  /** That it is an interval of; null where the source has one time only. */
+  readonly column: string | null;
   /** Of the engine's time, while live records come. */
   readonly share: number;
 }
@@ -51,8 +53,14 @@ export const filesBackfillId = (source: string, contract: string, pattern: strin
   idOf(source, contract, pattern);
 
 /** @param from and to, ISO 8601 in UTC, so that a time has one text */
-export const intervalBackfillId = (source: string, unit: string, from: string, to: string): string =>
-  idOf(source, "interval", unit, from, to);
+export const intervalBackfillId = (
+  source: string,
+  unit: string,
+  from: string,
+  to: string,
+  column = "",
+  tables: readonly string[] = [],
+): string => idOf(source, "interval", unit, from, to, column, ...tables);
 
 export const writerOf = (id: string): string => `backfill-${id}`;
 const directoryOf = (dataDir: string): string => join(dataDir, "backfill");

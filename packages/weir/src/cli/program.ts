@@ -100,6 +100,8 @@ export interface BackfillOptions extends CommonOptions {
   readonly files?: string;
   readonly from?: string;
   readonly to?: string;
+  readonly column?: string;
+  readonly tables?: readonly string[];
   readonly contract?: string;
   readonly share: number;
   readonly plan?: boolean;
@@ -301,6 +303,13 @@ function backfillCommand(program: Command, handlers: Handlers, done: Done): void
       "ask the source for an interval that begins at this time, such as 2026-01-31 or 2026-01-31T12:00:00Z",
     )
     .option("--to <time>", "and ends before this one")
+    .option("--column <name>", "of a database: the timestamp or date that is in the interval")
+    .addOption(
+      repeated(
+        "--tables <pattern>",
+        "of a database: captured tables, as schema.table with * and ?; may be given again",
+      ),
+    )
     .addOption(
       new Option("--share <share>", "of the engine's time, while live records come")
         .argParser((text) => {

@@ -43,16 +43,17 @@ export async function backfill(
 async function planned(
   dataDir: string,
   source: string | undefined,
-  { files, from, to, contract, share, plan: count = false, project: file }: BackfillOptions,
+  options: BackfillOptions,
 ): Promise<{ plan: BackfillPlan; text: string[] }> {
-  const isInterval = from !== undefined || to !== undefined;
+  const { files, from, to, column, tables, contract, share, plan: count = false, project: file } = options;
+  const isInterval = [from, to, column, tables].some((given) => given !== undefined);
   if (source === undefined || (files === undefined && !isInterval)) {
     throw new WeirError("invalid_usage", "A backfill needs a source, and files or an interval.", {
       remedy: "weir backfill SOURCE --files 'PATTERN', or weir backfill SOURCE --from TIME --to TIME",
     });
   }
   if (isInterval && (files !== undefined || contract !== undefined)) {
-    throw new WeirError("invalid_usage", "--from and --to ask the source itself, not files.", {
+    throw new WeirError("invalid_usage", "An interval asks the source itself, not files.", {
       remedy: "Leave out --files and --contract, or --from and --to.",
     });
   }
@@ -71,7 +72,7 @@ async function planned(
     });
   }
   const { planInterval } = await import("../../backfill/plan-interval.ts");
-  const plan = await planInterval(project, dataDir, { source, from, to, share, count });
+  const plan = await planInterval(project, dataDir, { source, from, to, share, count, column, tables });
   const lines = plan.found.map(({ name, rows, leftOut }) => {
     const what =
       leftOut === undefined ? (rows === null ? "" : `: ${grouped(rows)} rows`) : `: not read, ${leftOut}`;
@@ -82,8 +83,9 @@ async function planned(
 }
 
 async function run(terminal: Terminal, plan: BackfillPlan, dataDir: string, ask: Ask): Promise<ExitCode> {
-  const { id, source, contract, pattern, from, to, share } = plan;
-  const scope = pattern === null ? { from: from ?? "", to: to ?? "" } : { pattern };
+  const { id, source, contract, pattern, from, to, column, share } = plan;
+  const interval = { from: from ?? "", to: to ?? "", ...(column === null ? {} : { column }) };
+  const scope = pattern === null ? interval : { pattern };
   await ask((backend) => backend.recordAction("backfill.start", id, { source, contract, ...scope, share }));
   const { runBackfill } = await import("../../backfill/run.ts");
   const interrupted = new AbortController();
