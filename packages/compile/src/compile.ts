@@ -3,6 +3,7 @@ import { WeirError, taggedFields } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import { namePattern } from "./check/columns.ts";
 import { kindOf } from "./check/kinds.ts";
+import { isTable, reads } from "./check/shape.ts";
 import { duckdb } from "./duckdb/dialect.ts";
 import type { Dialect } from "./duckdb/dialect.ts";
 import { contractModel } from "./model.ts";
@@ -35,17 +36,12 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
       );
     }
   }
-  checkNames(project, contracts, problems);
-  for (const [name, spec] of Object.entries(project.tables)) {
-    const at = `table ${name}`;
-    const problem = (text: string): void => void problems.push(`${at}: ${text}`);
-    kindOf(spec).check(spec, { name, at, project, contracts, models, problem });
-  }
+  const invalid = (): WeirError =>
+    new WeirError("project_invalid", problems.join("\n"), { where: `project ${project.name}` });
+  if (!checkTables(project, contracts, models, problems)) throw invalid();
   const order = orderTables(project, problems);
   const subjects = subjectPaths(project, contracts, models, (text) => void problems.push(text));
-  if (problems.length > 0) {
-    throw new WeirError("project_invalid", problems.join("\n"), { where: `project ${project.name}` });
-  }
+  if (problems.length > 0) throw invalid();
   return {
     project: project.name,
     dialect: dialect.name,
@@ -60,6 +56,27 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     subjects: subjects.map((path) => dialect.subject(path)),
     privacy: privacyOf(project, [...contracts.values()]),
   };
+}
+
+/** @returns whether the tables are such that what they read can be looked at */
+function checkTables(
+  project: ProjectSpec,
+  contracts: ReadonlyMap<string, Contract>,
+  models: ReadonlyMap<string, ContractModel>,
+  problems: string[],
+): boolean {
+  const tables = Object.entries(project.tables).map(([name, spec]) => {
+    const at = `table ${name}`;
+    return { name, at, spec, problem: (text: string): void => void problems.push(`${at}: ${text}`) };
+  });
+  const strangers = tables.filter(({ spec, problem }) => !isTable(spec, problem));
+  if (strangers.length > 0) return false;
+  checkNames(project, contracts, problems);
+  const misshapen = tables.filter(
+    ({ name, at, spec, problem }) =>
+      !reads(() => kindOf(spec).check(spec, { name, at, project, contracts, models, problem }), problem),
+  );
+  return misshapen.length === 0;
 }
 
 function privacyOf({ privacy = {} }: ProjectSpec, contracts: readonly Contract[]): ProgramPrivacy {
@@ -154,7 +171,7 @@ function checkNames(
   contracts: ReadonlyMap<string, Contract>,
   problems: string[],
 ): void {
-  if (!/^[a-z][a-z0-9_-]{0,62}$/.test(project.name)) {
+  if (typeof project.name !== "string" || !/^[a-z][a-z0-9_-]{0,62}$/.test(project.name)) {
     problems.push(
       `project: the name "${project.name}" must be lower-case letters, digits, "-" and "_", at most 63.`,
     );

@@ -4,6 +4,7 @@ export type { EngineEvent, EngineOptions } from "./engine-options.ts";
 export type { EngineSettings } from "./settings.ts";
 export { defaultShare } from "./backfill-shares.ts";
 export { resolveSettings } from "./settings.ts";
+export { resolveErasure } from "./erase/settings.ts";
 export type { RoleMasks } from "./access-views.ts";
 export type { KeepFor, Retention } from "./keep.ts";
 export type { EngineStatus, OutcomeStatus } from "./status.ts";

@@ -25,12 +25,13 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
   try {
     checkSources(loaded.project);
     const program = compileProject(loaded.project);
-    await checkRetention(loaded.project, program);
+    await checkLengths(loaded.project, program);
     roleMasks(loaded.project.access);
     checkApiLimits(loaded.project.access?.limits);
     await checkSql(program);
     return { ...loaded, program };
   } catch (error) {
+    if (error instanceof TypeError) throw misshapen(file, error);
     if (!isWeirError(error)) throw error;
     throw new WeirError(error.code, error.message, {
       where: shownPath(file),
@@ -40,14 +41,29 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
   }
 }
 
+/** A declaration that `tsc` has not seen. Not a defect that goes away when the engine is started again. */
+const misshapen = (file: string, error: TypeError): WeirError =>
+  new WeirError(
+    "project_invalid",
+    `Something is missing in a declaration, or is of another type than it has to be: ${error.message}`,
+    {
+      where: shownPath(file),
+      remedy:
+        "Run npx tsc --noEmit, which names the place. If it finds nothing, this is a defect in Weir: report it.",
+      cause: error,
+    },
+  );
+
 /** Lengths that do not fit together. Most projects state none. */
-async function checkRetention({ engine, retention }: Project, { contracts, tables }: Program): Promise<void> {
-  if (retention === undefined) return;
-  const { resolveSettings } = await import("@weir/engine");
-  resolveSettings(engine, retention, {
+async function checkLengths(project: Project, { contracts, tables }: Program): Promise<void> {
+  const { engine, retention, privacy } = project;
+  if (engine === undefined && retention === undefined && privacy === undefined) return;
+  const { resolveErasure, resolveSettings } = await import("@weir/engine");
+  const { logRetentionMs } = resolveSettings(engine, retention, {
     contracts: contracts.map(({ contract }) => contract.name),
     tables: tables.map(({ name }) => name),
   });
+  resolveErasure(privacy, logRetentionMs);
 }
 
 /** What only a database can check. Most projects have none of it, and loading the database takes as long as all the rest. */

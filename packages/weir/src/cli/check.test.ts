@@ -67,6 +67,27 @@ describe("weir check", () => {
     expect(up.code).toBe(3);
     expect(up.stderr).toContain('"nowhere" not found');
   });
+
+  test.each([
+    [`by: "page", measures: { n: count() }`, `by: "page"`, /table clicks: something is missing .*tsc/],
+    [`n: count()`, `n: "count"`, /table clicks: something is missing .*tsc/],
+    [`rollup({ from`, `({ from`, /table clicks: it is no table\. Declare it with sessions\(\), rollup\(\)/],
+    [`name: "small"`, `nam: "small"`, /the name "undefined"/],
+    [`tables: {`, `access: { columns: { "clicks.page": "admin" } }, tables: {`, /a declaration.*find is not/],
+    [`tables: {`, `privacy: { deadline: "24h" }, tables: {`, /log keeps .* 48 h, and an erasure .* 24 h/],
+  ])("what tsc would have found, or the start: %s as %s", async (from, to, message) => {
+    sandbox = new Sandbox({ "weir.config.ts": smallProject.replace(from, to) });
+    const check = await sandbox.json(["check"]);
+    expect(check).toMatchObject({ code: 3, error: { code: "project_invalid", where: "weir.config.ts" } });
+    expect((check.error as { message: string }).message).toMatch(message);
+  });
+
+  test("an instance does not start over and over with a declaration that it cannot read", async () => {
+    sandbox = new Sandbox({ "weir.config.ts": smallProject.replace(", measures: { n: count() }", "") });
+    const { code, stderr } = await sandbox.run(["up", "--port", "0"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("table clicks: something is missing");
+  });
 });
 
 test("weir plan prints SQL that names the tables", async () => {
