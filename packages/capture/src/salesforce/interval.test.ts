@@ -10,6 +10,7 @@ import { type Death, MemoryContext } from "../web/memory-context.fixture.ts";
 import { createSalesforceCapture } from "./capture.ts";
 import { type SalesforceOptions, salesforce } from "./declare.ts";
 import { createSalesforceInterval } from "./interval.ts";
+import { backfillPass, deletion, rowChange } from "./row.ts";
 
 const startMs = Date.UTC(2026, 10, 1);
 const secondMs = 1000;
@@ -209,6 +210,23 @@ test("deletions are the very records that live capture writes; a row that was re
   expect(keysOf(changesOf(deletions, "delete"))).toEqual(expect.arrayContaining([ids[0], ids[1]]));
   expect(deletions.filter((text) => !told.has(text))).toEqual([]);
   expect(captured([...past.texts, ...live.texts])).toEqual(stored(account));
+});
+
+test("of readings at one stamp that of the later pass counts; a backfill in a live pass's second is a pass of its own", () => {
+  const row = {
+    id: "001",
+    stamp: "2026-11-01T00:00:00.000Z",
+    created: undefined,
+    isDeleted: false,
+    values: {},
+  };
+  const second = Math.floor(startMs / 1000);
+  const passes = [second, backfillPass(startMs + 999), second + 1, backfillPass(startMs + 1000)];
+  const versions = passes.map((pass) => rowChange("Account", row, { pass, op: "update" }).version);
+  expect(versions.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(versions);
+  expect(new Set(versions).size).toBe(4);
+  const gone = deletion("Account", "001", { stamp: row.stamp, at: row.stamp });
+  expect(versions.every((version) => version < gone.version)).toBe(true);
 });
 
 test("it keeps to its share of the source's share of requests, over restarts, and says that it waits", async () => {

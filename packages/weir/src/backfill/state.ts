@@ -96,6 +96,8 @@ export function readBackfill(dataDir: string, id: string): BackfillState | undef
     return undefined;
   }
   const state = JSON.parse(text) as BackfillState;
+  // An earlier version wrote it, without what is shown now. The cursor is good: the same command goes on.
+  if (typeof state.parts !== "number") return undefined;
   return state.state === "running" && !isAlive(state.pid) ? { ...state, state: "stopped" } : state;
 }
 
