@@ -2,7 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Sandbox, allDead, click, smallProject } from "./sandbox.fixture.ts";
+import { Sandbox, allDead, click, smallProject, until } from "./sandbox.fixture.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -105,6 +105,26 @@ describe("what stands in the way", () => {
     expect(ran.stdout).toBe("");
     const last = JSON.parse(ran.stderr.trim().split("\n").at(-1) ?? "") as { error: { code: string } };
     expect(last.error.code).toBe("project_invalid");
+  });
+
+  test("a table that cannot be built anew", async () => {
+    const kept = smallProject.replace("tables: {", 'retention: { clean: "1d" }, tables: {');
+    sandbox.write({ "weir.config.ts": kept });
+    const instance = await sandbox.up();
+    await instance.post([{ ...click("old"), at: "2020-01-01T00:00:00Z" }]);
+    await until(async () => {
+      const status = await fetch(`${instance.url}/api/status`);
+      const { removed } = (await status.json()) as { removed: { zone: string }[] };
+      return removed.some(({ zone }) => zone === "clean");
+    });
+    await instance.stop();
+    sandbox.write({ "weir.config.ts": kept.replace("n: count()", "n: count(), m: count()") });
+    expect(await sandbox.json(["up", "--port", "0"])).toMatchObject({
+      code: 1,
+      error: { code: "history_removed", where: "table clicks" },
+    });
+    sandbox.write({ "weir.config.ts": kept });
+    expect(await sandbox.rows("SELECT n FROM clicks")).toEqual([["1"]]);
   });
 
   test("commands that need an instance or its data, where there is neither", async () => {

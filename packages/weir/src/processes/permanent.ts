@@ -19,6 +19,7 @@ const permanentCodes: ReadonlySet<string> = new Set([
   "log_invalid_name",
   "state_version",
   "contract_changed",
+  "history_removed",
 ]);
 
 export function isPermanent(error: PlainError): boolean {
