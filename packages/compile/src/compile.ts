@@ -10,7 +10,7 @@ import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { inputsFirst } from "./order.ts";
 import type { Program, ProgramPrivacy, TableParts, TableProgram } from "./program.ts";
-import { subjectPaths } from "./subjects.ts";
+import { checkMasked, subjectPaths } from "./subjects.ts";
 import type { ProjectSpec } from "./table.ts";
 
 /** Names that views and schemas of Weir's own have. */
@@ -40,7 +40,10 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     new WeirError("project_invalid", problems.join("\n"), { where: `project ${project.name}` });
   if (!checkTables(project, contracts, models, problems)) throw invalid();
   const order = orderTables(project, problems);
-  const subjects = subjectPaths(project, contracts, models, (text) => void problems.push(text));
+  const problem = (text: string): void => void problems.push(text);
+  const subjects = subjectPaths(project, contracts, models, problem);
+  const privacy = privacyOf(project, [...contracts.values()]);
+  if (privacy.detect) checkMasked(subjects, contracts, problem);
   if (problems.length > 0) throw invalid();
   return {
     project: project.name,
@@ -54,7 +57,7 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     ),
     tables: compileTables(project, order, models, dialect),
     subjects: subjects.map((path) => dialect.subject(path)),
-    privacy: privacyOf(project, [...contracts.values()]),
+    privacy,
   };
 }
 

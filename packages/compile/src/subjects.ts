@@ -1,4 +1,5 @@
 import type { Contract, PiiTag } from "@weir/contract";
+import { isFreeText } from "./duckdb/privacy.ts";
 import type { SubjectPath } from "./duckdb/subjects.ts";
 import { link } from "./identity-builder.ts";
 import { fieldAt } from "./model.ts";
@@ -51,6 +52,33 @@ export function subjectPaths(
     }
   }
   return [...new Map(found.map((one) => [JSON.stringify({ ...one, type: null }), one])).values()];
+}
+
+/**
+ * Hears of each field that names persons by their addresses, and that nothing is declared of where addresses in free text are masked: `[email]` would
+ * stand for everybody in it, all of them would be one person, and no erasure would find who is meant.
+ */
+export function checkMasked(
+  subjects: readonly SubjectPath[],
+  contracts: ReadonlyMap<string, Contract>,
+  problem: (text: string) => void,
+): void {
+  for (const { contract: name, kind, path, type, stream } of subjects) {
+    const contract = contracts.get(name);
+    if (kind !== "email" || stream !== undefined || contract === undefined || !isFreeText(type)) continue;
+    const isNamed = path.length === 1 && [contract.id, contract.time, contract.key].includes(path[0] ?? "");
+    if (isNamed || tagAt(contract.schema, path) !== undefined) continue;
+    problem(
+      `contract ${name}: "${path.join(".")}" names persons by their e-mail addresses, which would be masked as free text. Tag it with pii.email(), or with notPii() to keep them as they are.`,
+    );
+  }
+}
+
+/** The tag of a field, or of an object that it is in. */
+function tagAt(schema: unknown, path: readonly string[]): unknown {
+  const { pii, properties = {} } = (schema ?? {}) as { pii?: unknown; properties?: Record<string, unknown> };
+  const [name, ...rest] = path;
+  return pii ?? (name === undefined ? undefined : tagAt(properties[name], rest));
 }
 
 /** A list of one; empty where the contract has no such field. */
