@@ -319,3 +319,15 @@ test("lengths are checked before anything is opened", () => {
     cleanOf: { sold: null },
   });
 });
+
+test("a record that is loaded is traced when raw does not have it any more", async () => {
+  const { load } = await begun({ rawMs: 10 * dayMs });
+  await load([sale("a", ago(40), 40), sale("a", ago(40), 39)]);
+  await untilRemoved("raw", 2);
+  expect((await harness?.engine.trace("a"))?.[0]).toMatchObject({
+    contract: "sold",
+    receipts: [{ sent: null, outcome: "loaded", reason: null }],
+    tables: [{ name: "daily" }, { name: "totals" }, { name: "last" }],
+  });
+  expect(await harness?.engine.trace("b")).toEqual([]);
+});

@@ -11,7 +11,7 @@ export interface Receipt {
   readonly position: string;
   /** SQL timestamp, UTC. */
   readonly receivedAt: string;
-  /** The name that it was sent under. */
+  /** The name that it was sent under; null once the raw zone does not have it any more. */
   readonly sent: string | null;
   /**
    * `discarded`: it was taken out of the quarantine for good. `superseded`: it was loaded, until one with the same id and an earlier time, or by content the smaller, took its place.
@@ -35,7 +35,8 @@ const timeoutMs = 600_000;
 
 /**
  * Looks an id up in everything that was received and committed, of every contract or of one. Reads the raw zone whole: there is no
- * index of ids that were quarantined or came twice. Records that failed and are sealed (privacy/seal.ts) are not looked into.
+ * index of ids that were quarantined or came twice. Records that failed and are sealed (privacy/seal.ts) are not looked into. Of
+ * what retention removed from raw, only the record that is loaded is found.
  *
  * @throws WeirError `not_found` for a contract that there is not, `query_timeout`
  */
@@ -85,13 +86,17 @@ function receiptsQuery({ name, id: field, aliases }: Contract, program: Program,
         AND (contains(r.text, ${text(id)}) OR contains(r.text, '\\'))
         AND CASE WHEN starts_with(r.text, '{') THEN json_extract_string(r.text, ${text(path)}) = ${text(id)} ELSE FALSE END
     ), loaded AS (
-      SELECT _source || '/' || _writer || '/' || _number || '/' || _line AS position FROM ${ident(name)} WHERE ${ident(field)}::VARCHAR = ${text(id)}
+      SELECT _source || '/' || _writer || '/' || _number || '/' || _line AS position, _received_at AS received_at
+      FROM ${ident(name)} WHERE ${ident(field)}::VARCHAR = ${text(id)}
+    ), arrivals AS (
+      FROM receipts UNION ALL
+      SELECT position, received_at, NULL FROM loaded WHERE position NOT IN (SELECT position FROM receipts)
     )
     SELECT p.position, p.received_at::VARCHAR, p.sent,
       CASE WHEN q.id IS NOT NULL THEN 'quarantined' WHEN l.position IS NOT NULL THEN 'loaded'
         WHEN s.position IS NOT NULL THEN 'superseded' WHEN d.position IS NOT NULL THEN 'discarded' ELSE 'duplicate' END,
       coalesce(q.reason, d.why)
-    FROM receipts p LEFT JOIN quarantine q ON q.id = p.position LEFT JOIN loaded l ON l.position = p.position
+    FROM arrivals p LEFT JOIN quarantine q ON q.id = p.position LEFT JOIN loaded l ON l.position = p.position
     LEFT JOIN (SELECT DISTINCT ${position("x")} AS position FROM weir.superseded x WHERE x.contract = ${text(name)}) s ON s.position = p.position
     LEFT JOIN (SELECT ${position("x")} AS position, t.arguments->>'why' AS why FROM weir.discarded x JOIN weir.tasks t ON t.id = x.task) d
       ON d.position = p.position
