@@ -185,7 +185,7 @@ export class Engine {
       const eraseSql = await database.connect();
       const suppression = new Suppression(options.program);
       await suppression.read(commitSql);
-      const vault = await openVault(database, options);
+      const vault = await openVault(database, options, settings.recentIds);
       await checkColumns(commitSql, options.program.contracts);
       for (const sql of [commitSql, eraseSql, ...lanes]) await prepareStaging(sql, salts, vault);
       // In both catalogs: batches run in one, what users query in the other.

@@ -86,6 +86,11 @@ export const vaultFailpoints = [
   "engine.vault.deleted",
   "engine.vault.rewritten",
   "engine.vault.replaced",
+  "engine.vault.index_written",
+  "engine.vault.index_listed",
+  "engine.vault.index_merged",
+  "engine.vault.index_rewritten",
+  "engine.vault.index_relisted",
 ] as const;
 
 /** The same of an erasure, and of the start after it. */

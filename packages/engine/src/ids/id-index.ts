@@ -1,6 +1,6 @@
 import { turn } from "../each-row.ts";
 import { IdRun, IdRunWriter, entryBytes } from "./id-run.ts";
-import type { KnownId } from "./id-run.ts";
+import type { HashColumns, KnownId } from "./id-run.ts";
 import { mergeRuns } from "./merge-runs.ts";
 import { RecentIds } from "./recent-ids.ts";
 import type { IdColumns } from "./recent-ids.ts";
@@ -43,6 +43,8 @@ export interface RunInfo {
 
 /** Ids judged between two looks at what else waits. */
 const idsAtOnce = 1_000;
+/** A number below this and a word of 32 bits fit a double's 53. */
+const numbersAWord = 2 ** 21;
 /** Entries sorted or written between two looks. */
 const entriesAtOnce = 8_192;
 /**
@@ -87,6 +89,51 @@ export class IdIndex {
     const entry = this.#recent.find(h0, h1, h2, h3);
     if (entry >= 0) this.#recent.set(entry, time, content);
     else this.#recent.add(h0, h1, h2, h3, time, content);
+  }
+
+  /**
+   * What is known of many ids: the event time of each, as it was restored last; NaN of an id that is not known. Gives way to other
+   * work about every millisecond.
+   */
+  async findTimes(ids: HashColumns, size: number): Promise<Float64Array> {
+    const times = new Float64Array(size).fill(Number.NaN);
+    for (let from = 0; from < size; from += numbersAWord)
+      await this.#findSome(ids, from, Math.min(size, from + numbersAWord), times);
+    return times;
+  }
+
+  async #findSome(ids: HashColumns, from: number, to: number, times: Float64Array): Promise<void> {
+    const { h0, h1, h2, h3 } = ids;
+    const missing = new Float64Array(to - from);
+    let left = 0;
+    for (let i = from; i < to; i++) {
+      if (i % idsAtOnce === idsAtOnce - 1) await turn();
+      const entry = this.#recent.find(h0[i] as number, h1[i] as number, h2[i] as number, h3[i] as number);
+      if (entry >= 0) times[i] = Number(this.#recent.timeOf(entry));
+      // The number of an id fits beside its first word: see sortedEntries.
+      else missing[left++] = (h0[i] as number) * numbersAWord + (i - from);
+    }
+    if (left === 0 || this.#runs.length === 0) return;
+    const sorted = missing.subarray(0, left).sort();
+    const order = new Uint32Array(left);
+    for (const { run } of this.#runs) {
+      await turn();
+      let asked = 0;
+      for (let k = 0; k < left; k++) {
+        const i = from + ((sorted[k] as number) % numbersAWord);
+        if (!Number.isNaN(times[i])) continue;
+        if (run.mayHave(h1[i] as number, h2[i] as number, h3[i] as number)) order[asked++] = i;
+      }
+      await turn();
+      run.findMany(ids, order.subarray(0, asked), (i, time) => {
+        times[i] = time;
+      });
+    }
+  }
+
+  /** Runs on disk, newest first. */
+  get runs(): RunInfo[] {
+    return this.#runs.map(({ info }) => info);
   }
 
   /** Frees an id whose record was erased; the state has it with {@link forgottenTime}. */
@@ -263,7 +310,7 @@ function writeEntry(out: Buffer, at: number, columns: IdColumns, entry: number):
  */
 async function sortedEntries(columns: IdColumns, size: number): Promise<Uint32Array> {
   // h0 has 32 bits and an entry number fewer than 21 in practice: together they fit a double's 53.
-  const shift = 2 ** 21;
+  const shift = numbersAWord;
   if (size > shift) throw new RangeError(`too many recent ids for one run: ${size}`);
   const bits = Math.max(0, Math.ceil(Math.log2(Math.max(1, size / entriesAtOnce))));
   const partOf = (h0: number): number => (bits === 0 ? 0 : h0 >>> (32 - bits));

@@ -26,6 +26,13 @@ export interface KnownId {
   readonly content: bigint;
 }
 
+/** Ids by number, as four words of 32 bits; this machine's byte order is the file's. */
+export type HashColumns = Readonly<Record<"h0" | "h1" | "h2" | "h3", Uint32Array>>;
+
+const wordsPerEntry = entryBytes / 4;
+/** Of 64 KB. */
+const windowEntries = 2_048;
+
 export class IdRun {
   readonly path: string;
   readonly count: number;
@@ -104,6 +111,59 @@ export class IdRun {
       }
     }
     return undefined;
+  }
+
+  /**
+   * Looks many ids up that are in ascending order of `h0`; neighbours share a read. Of 50,000 ids in a run of a million that costs a
+   * quarter of what so many `find`s do.
+   *
+   * @param order numbers of ids
+   * @param found gets an id's number and its event time
+   */
+  findMany(
+    { h0, h1, h2, h3 }: HashColumns,
+    order: Uint32Array,
+    found: (id: number, timeUs: number) => void,
+  ): void {
+    const count = order.length;
+    // Where several ids lie within a window, one read of it serves them all.
+    const isDense = (count * windowEntries) / Math.max(1, this.count) >= 4;
+    let [from, to] = [0, 0];
+    let window = new Uint32Array(0);
+    let bytes = Buffer.alloc(0);
+    for (let i = 0; i < count; i++) {
+      const id = order[i] as number;
+      const word = h0[id] as number;
+      const bucket = this.#bits === 0 ? 0 : word >>> (32 - this.#bits);
+      const [low, high] = [this.#index[bucket] as number, this.#index[bucket + 1] as number];
+      if (low === high) continue;
+      if (low < from || high > to) {
+        from = low;
+        to = Math.max(high, isDense ? Math.min(this.count, low + windowEntries) : high);
+        if (window.length < (to - from) * wordsPerEntry) {
+          const space = new ArrayBuffer((to - from) * entryBytes * 2);
+          [window, bytes] = [new Uint32Array(space), Buffer.from(space)];
+        }
+        readFully(
+          this.#fd,
+          bytes.subarray(0, (to - from) * entryBytes),
+          headerBytes + from * entryBytes,
+          this.path,
+        );
+      }
+      let [left, right] = [low - from, high - from];
+      while (left < right) {
+        const middle = (left + right) >>> 1;
+        if ((window[middle * wordsPerEntry] as number) < word) left = middle + 1;
+        else right = middle;
+      }
+      for (; left < high - from && window[left * wordsPerEntry] === word; left++) {
+        const at = left * wordsPerEntry;
+        if (window[at + 1] !== h1[id] || window[at + 2] !== h2[id] || window[at + 3] !== h3[id]) continue;
+        found(id, Number(bytes.readBigInt64LE(at * 4 + 16)));
+        break;
+      }
+    }
   }
 
   /** The entries in order, a chunk at a time; for merging. */

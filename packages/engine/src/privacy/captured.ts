@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import type { ContractProgram, StreamPrivacy } from "@weir/compile";
-import { ident } from "@weir/compile";
+import { ident, text } from "@weir/compile";
 import type { RowTags } from "@weir/contract";
 import { eachRow } from "../each-row.ts";
 import { isObjectText, rawMembers, rawObject } from "../raw-json.ts";
+import { subjectKind } from "./assign.ts";
 import type { Staging } from "./assign.ts";
+import { encrypt } from "./cipher.ts";
 import { maskedValue, rewrittenAt } from "./rewrite.ts";
-import { Vault, bytesOf } from "./vault.ts";
-import { vaultTable } from "./vault-file.ts";
+import { Vault } from "./vault.ts";
 
 /**
  * Changes of a stream with tagged columns. Their values are in the row, and those of a key in the change's key and id too.
@@ -31,8 +32,11 @@ export async function tokenizeStream(
   await sql.run(
     `CREATE OR REPLACE TABLE tokenized_changes (_key BIGINT, id VARCHAR, key VARCHAR, "row" VARCHAR, text VARCHAR)`,
   );
-  const rows = await sql.stream(`SELECT q.*, s.wrapped FROM (${stream.rows}) q
-    LEFT JOIN ${vaultTable("subjects")} s ON s.id = q.subject`);
+  const people = await sql.rows<{ id: number }>(
+    `SELECT id::DOUBLE AS id FROM pii_map WHERE kind = ${text(subjectKind)}`,
+  );
+  const keys = await vault.exclusive(() => vault.keysOf(new Set(people.map(({ id }) => id))));
+  const rows = await sql.stream(stream.rows);
   const appender = await sql.connection.createAppender("tokenized_changes", schema, "memory");
   await eachRow(rows, (value) => {
     const [id = "", key = "", row = "", line = ""] = [1, 2, 3, 4].map((i) => value(i) as string);
@@ -52,7 +56,10 @@ export async function tokenizeStream(
     const sealed =
       subject === null
         ? seal(plain)
-        : Vault.sealedFor(value(8) as string, vault.encryptFor(Number(subject), bytesOf(value(9)), plain));
+        : Vault.sealedFor(
+            value(8) as string,
+            encrypt(subjectKeyOf(keys, Number(subject)), Buffer.from(plain)),
+          );
     appender.appendVarchar(sealed);
     appender.endRow();
   });
@@ -64,6 +71,12 @@ export async function tokenizeStream(
     DROP TABLE ${table};
     ALTER TABLE tokenized RENAME TO ${table};
     INSERT INTO texts SELECT _key, text, TRUE FROM tokenized_changes`);
+}
+
+function subjectKeyOf(keys: ReadonlyMap<number, Buffer>, subject: number): Buffer {
+  const key = keys.get(subject);
+  if (key === undefined) throw new Error(`unreachable: subject ${subject} has no key`);
+  return key;
 }
 
 /** What of a row is not searched: columns that are said to hold nothing personal, and values by which the row is known. */

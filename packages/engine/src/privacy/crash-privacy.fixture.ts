@@ -7,7 +7,9 @@ import { personalProgram } from "./personal.fixture.ts";
 const [dataDir = "", ...subjects] = process.argv.slice(2);
 const store = directoryStore(`${dataDir}/log`, { minFreeBytes: 0 });
 const settings = { memoryLimit: "512MB", lanes: 1, commitAge: 1 };
-const engine = await Engine.open({ dataDir, program: personalProgram, store, settings });
+// Few enough that every batch makes a run of the vault's index.
+const internals = { recentIds: 8 };
+const engine = await Engine.open({ dataDir, program: personalProgram, store, settings }, internals);
 if (subjects.length > 0) await engine.vault?.destroySubjects(subjects);
 else await engine.drain({ timeoutMs: 60_000 });
 writeSync(1, `${JSON.stringify({ kind: "done" })}\n`);

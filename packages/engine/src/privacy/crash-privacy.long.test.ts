@@ -21,6 +21,9 @@ const steps = [
   "engine.stage.quarantine",
   "engine.commit.before_commit",
   "engine.commit.after_commit",
+  "engine.vault.index_written",
+  "engine.vault.index_listed",
+  "engine.vault.index_merged",
 ];
 
 test("killed at each step of taking values out", async () => {
@@ -32,5 +35,10 @@ test("killed at each step of destroying a subject: it is gone after the next sta
     "engine.vault.deleted",
     "engine.vault.rewritten",
     "engine.vault.replaced",
+    "engine.vault.index_rewritten",
   ]);
+}, 600_000);
+
+test("killed before the old runs of the index are removed: it is gone after the next start", async () => {
+  await killedDestroying(harness, ["engine.vault.index_relisted"]);
 }, 600_000);

@@ -10,9 +10,13 @@ beforeEach(() => {
 afterEach(() => harness.end());
 
 test("killed while values are taken out", async () => {
-  await killedTakingOut(harness, ["engine.vault.committed", "engine.privacy.lines"]);
+  await killedTakingOut(harness, [
+    "engine.vault.committed",
+    "engine.privacy.lines",
+    "engine.vault.index_listed",
+  ]);
 });
 
 test("killed while a subject is destroyed: it is gone after the next start, and others are there", async () => {
-  await killedDestroying(harness, ["engine.vault.rewritten"]);
+  await killedDestroying(harness, ["engine.vault.rewritten", "engine.vault.index_rewritten"]);
 });

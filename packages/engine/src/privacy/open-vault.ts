@@ -6,8 +6,14 @@ import { Vault } from "./vault.ts";
 export async function openVault(
   database: Database,
   { program, dataDir, masterKey }: EngineOptions,
+  recentEntries: number,
 ): Promise<Vault | undefined> {
   if (!program.privacy.on && !Vault.exists(dataDir)) return undefined;
   await database.encryptTemporary();
-  return await Vault.open({ database, dataDir, ...(masterKey === undefined ? {} : { masterKey }) });
+  return await Vault.open({
+    database,
+    dataDir,
+    recentEntries,
+    ...(masterKey === undefined ? {} : { masterKey }),
+  });
 }

@@ -13,21 +13,35 @@ export const vaultCatalog = "weir_vault";
 export const vaultTable = (name: string): string => `${vaultCatalog}.main.${name}`;
 
 /**
- *   tokens    a value's token: `id`, kind, the value's keyed hash (128 bits), the token's text
- *   subjects  keys of subjects, wrapped: `id` is that of the subject's own token
- *   ciphers   a value as a subject has it: under the subject's key
- *   sealing   keys of whole texts, one a day, wrapped
- *   meta      `layout`; `key`, the vault's own key as the master key wrapped it (base64); `rewrite` while the file still
- *             holds bytes of what was destroyed
+ *   tokens      a value's token: `id`, kind, the value's keyed hash (128 bits), the token's text; `write`: by which write it came
+ *   subjects    keys of subjects, wrapped: `id` is that of the subject's own token
+ *   ciphers     a value as a subject has it: under the subject's key
+ *   sealing     keys of whole texts, one a day, wrapped
+ *   index_runs  see vault-index.ts
+ *   meta        `layout`; `key`, the vault's own key as the master key wrapped it (base64); `rewrite` while the file still
+ *               holds bytes of what was destroyed; `next_id`: no lower id is given any more; `numbered_from`: of lower ids the token's
+ *               text is in `tokens` alone
  */
 const statements = [
   `CREATE TABLE IF NOT EXISTS ${vaultTable("meta")} (key VARCHAR PRIMARY KEY, value VARCHAR)`,
-  `CREATE TABLE IF NOT EXISTS ${vaultTable("tokens")} (id BIGINT, kind VARCHAR, h0 UBIGINT, h1 UBIGINT, token VARCHAR)`,
+  `CREATE TABLE IF NOT EXISTS ${vaultTable("tokens")} (id BIGINT, kind VARCHAR, h0 UBIGINT, h1 UBIGINT, token VARCHAR, write BIGINT)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("subjects")} (id BIGINT, wrapped BLOB)`,
-  `CREATE TABLE IF NOT EXISTS ${vaultTable("ciphers")} (token BIGINT, subject BIGINT, sealed BLOB)`,
+  `CREATE TABLE IF NOT EXISTS ${vaultTable("ciphers")} (token BIGINT, subject BIGINT, sealed BLOB, write BIGINT)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("sealing")} (id BIGINT, day VARCHAR, wrapped BLOB)`,
+  `CREATE TABLE IF NOT EXISTS ${vaultTable("index_runs")} (path VARCHAR, entries UBIGINT, seq UBIGINT, reach BIGINT)`,
+  `INSERT INTO ${vaultTable("meta")} VALUES ('numbered_from', '1') ON CONFLICT DO NOTHING`,
 ];
-const layout = "1";
+const layout = "2";
+/** From layout 1: texts of tokens were random, and there was no index. */
+const upgrade = `BEGIN;
+  ALTER TABLE ${vaultTable("tokens")} ADD COLUMN write BIGINT DEFAULT 1;
+  ALTER TABLE ${vaultTable("ciphers")} ADD COLUMN write BIGINT DEFAULT 1;
+  INSERT INTO ${vaultTable("meta")} SELECT 'numbered_from', (coalesce(max(id), 0) + 1)::VARCHAR FROM ${vaultTable("tokens")};
+  UPDATE ${vaultTable("meta")} SET value = '${layout}' WHERE key = 'layout';
+  COMMIT`;
+
+/** Where the runs of the vault's index are. */
+export const indexDirectory = (path: string): string => join(dirname(path), "index");
 
 export const vaultPath = (dataDir: string): string => join(dataDir, "vault", "vault.duckdb");
 
@@ -42,20 +56,30 @@ export async function attachVault(sql: Sql, path: string): Promise<void> {
     chmodSync(dirname(path), 0o700);
     removeLeftovers(path);
     await attachState(sql.connection, path, vaultCatalog);
+    const [meta] = statements;
+    if (meta !== undefined) await sql.run(meta);
+    if ((await layoutOf(sql)) === "1") await sql.run(upgrade);
     for (const statement of statements) await sql.run(statement);
     await sql.run(`INSERT INTO ${vaultTable("meta")} VALUES ('layout', '${layout}') ON CONFLICT DO NOTHING`);
   } catch (error) {
     throw engineError(error, "vault_unreadable", path);
   }
+  const found = await layoutOf(sql);
+  if (found === layout) return;
+  throw new WeirError("vault_unreadable", `The vault has layout ${found}; this Weir needs ${layout}.`, {
+    where: path,
+  });
+}
+
+async function layoutOf(sql: Sql): Promise<string | undefined> {
+  return await metaOf(sql, "layout");
+}
+
+export async function metaOf(sql: Sql, key: string): Promise<string | undefined> {
   const [found] = await sql.rows<{ value: string }>(
-    `SELECT value FROM ${vaultTable("meta")} WHERE key = 'layout'`,
+    `SELECT value FROM ${vaultTable("meta")} WHERE key = ${text(key)}`,
   );
-  if (found?.value === layout) return;
-  throw new WeirError(
-    "vault_unreadable",
-    `The vault has layout ${found?.value}; this Weir needs ${layout}.`,
-    { where: path },
-  );
+  return found?.value;
 }
 
 /** The draft of a rewrite that a crash ended: the file itself is whole. */

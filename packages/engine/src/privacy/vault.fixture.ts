@@ -25,7 +25,8 @@ export class VaultHarness {
     return this.#vault;
   }
 
-  async open(masterKey?: MasterKey): Promise<Vault> {
+  /** @param recentEntries of the index in memory; few make many runs on disk */
+  async open(masterKey?: MasterKey, recentEntries?: number): Promise<Vault> {
     await this.close();
     const state = join(this.dataDir, "state");
     this.#database = await Database.open(join(state, "weir.duckdb"), join(state, "tmp"), {
@@ -35,6 +36,7 @@ export class VaultHarness {
       database: this.#database,
       dataDir: this.dataDir,
       ...(masterKey === undefined ? {} : { masterKey }),
+      ...(recentEntries === undefined ? {} : { recentEntries }),
     });
     return this.#vault;
   }

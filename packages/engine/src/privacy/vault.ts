@@ -3,34 +3,39 @@ import { text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Database, Sql } from "../database.ts";
 import { eachRow } from "../each-row.ts";
-import { decrypt, encrypt, keyFor, newKey } from "./cipher.ts";
+import { decrypt, encrypt, keyFor, newKey, numberTexts } from "./cipher.ts";
 import type { KeyWrapper } from "./master-key.ts";
 import { keyWrapperOf } from "./master-key.ts";
 import type { MasterKey } from "./master-key.ts";
 import { markedTokens, tokenPattern, withValues } from "./marks.ts";
 import {
   attachVault,
+  indexDirectory,
   isRewriteDue,
+  metaOf,
   rewriteVault,
   vaultCatalog,
   vaultExists,
   vaultPath,
   vaultTable,
 } from "./vault-file.ts";
+import { VaultIndex } from "./vault-index.ts";
+import type { Gone } from "./vault-index.ts";
 
 /**
  * Where the values behind tokens are.
  *
- * A token is random. The vault knows a value's token by a keyed hash of the value, and keeps the value itself encrypted
- * under the key of each subject who has it. Destroying a subject deletes its key and all that hangs on it; then nothing in
+ * A token says nothing of its value: it is made of a number that is given once, under a key of the vault's. The vault knows a value's token
+ * by a keyed hash of the value, and keeps the value itself encrypted under the key of each subject who has it. Destroying a subject deletes its key and all that hangs on it; then nothing in
  * the vault, and no copy of a ciphertext elsewhere, leads from its tokens to its values or back.
  *
  * Invariants:
  * - Write-ahead: what a batch newly needs is durable here before any file of the batch is written. A batch that a crash
  *   interrupts finds its tokens when it runs again; what no batch comes back for is a value that stays encrypted.
  * - One value has one token of a kind for as long as the vault has it. Only one step assigns at a time.
+ * - No number is given twice, not even that of what was destroyed.
  *
- * In a DuckDB file of its own, attached beside the state: a batch's values are looked up by a join.
+ * In a DuckDB file of its own, attached beside the state; a batch's values are looked up in an index (see vault-index.ts).
  */
 export interface FoundToken {
   readonly kind: string;
@@ -54,6 +59,8 @@ export interface VaultOptions {
   readonly dataDir: string;
   /** Default: the file `vault/master.key` in the data directory. */
   readonly masterKey?: MasterKey;
+  /** Entries of the index in memory before they become a run on disk. */
+  readonly recentEntries?: number;
 }
 
 /** A subject's key as the vault has it. */
@@ -72,20 +79,29 @@ export class Vault {
   readonly #sql: Sql;
   readonly #path: string;
   readonly #wrapKey: Buffer;
+  readonly #tokenKey: Buffer;
   /** The secret of values' hashes, in hexadecimal. */
   readonly hashSecret: string;
   /** Keys of subjects, unwrapped, those used last. */
   readonly #keys = new Map<number, Buffer>();
   readonly #sealing = new Map<string, Buffer>();
+  readonly index: VaultIndex;
+  /** Of lower ids the text of the token is in the table alone. */
+  readonly numberedFrom: number;
   #nextId: number;
+  #write: number;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(sql: Sql, path: string, key: Buffer, nextId: number) {
+  private constructor(sql: Sql, path: string, key: Buffer, index: VaultIndex, counts: Counts) {
     this.#sql = sql;
     this.#path = path;
     this.#wrapKey = keyFor(key, "wrap");
+    this.#tokenKey = keyFor(key, "token");
     this.hashSecret = keyFor(key, "hash").toString("hex");
-    this.#nextId = nextId;
+    this.index = index;
+    this.numberedFrom = counts.numberedFrom;
+    this.#nextId = counts.nextId;
+    this.#write = counts.write;
   }
 
   static exists(dataDir: string): boolean {
@@ -93,7 +109,7 @@ export class Vault {
   }
 
   /** @throws WeirError `vault_key_missing`, `vault_key_wrong`, `vault_unreadable` */
-  static async open({ database, dataDir, masterKey }: VaultOptions): Promise<Vault> {
+  static async open({ database, dataDir, masterKey, recentEntries }: VaultOptions): Promise<Vault> {
     const path = vaultPath(dataDir);
     const master = masterKey ?? { file: path.replace(/[^/]*$/, "master.key") };
     const sql = await database.connect();
@@ -101,18 +117,19 @@ export class Vault {
     failpoint("engine.vault.attached");
     const key = await ownKey(sql, master, path);
     if (await isRewriteDue(sql)) await rewriteVault(sql, path);
-    const { id } = await sql.row<{ id: number }>(
-      `SELECT greatest((SELECT coalesce(max(id), 0) FROM ${vaultTable("tokens")}),
-         (SELECT coalesce(max(id), 0) FROM ${vaultTable("sealing")}))::DOUBLE AS id`,
-    );
-    return new Vault(sql, path, key, id + 1);
+    const index = await VaultIndex.open(sql, indexDirectory(path), recentEntries);
+    return new Vault(sql, path, key, index, await countsOf(sql));
   }
 
   /** Runs a step while no other uses the vault. */
-  exclusive<T>(step: () => Promise<T>): Promise<T> {
+  readonly exclusive = <T>(step: () => Promise<T>): Promise<T> => {
     const done = this.#turn.then(step);
     this.#turn = done.catch(() => undefined);
     return done;
+  };
+
+  get nextId(): number {
+    return this.#nextId;
   }
 
   /** Ids for new tokens; within `exclusive`. An id is used once, also when what it was for fails. */
@@ -120,22 +137,39 @@ export class Vault {
     return this.#nextId++;
   }
 
+  /** The number of the next write to the vault; within `exclusive`. */
+  takeWrite(): number {
+    return this.#write++;
+  }
+
+  /** What the tokens of ids end with; of ids from `numberedFrom` on. */
+  tokenTexts(ids: Float64Array): string[] {
+    return numberTexts(this.#tokenKey, ids);
+  }
+
   /** A new subject's key, and what is kept of it. */
-  newSubjectKey(id: number): Buffer {
+  newSubjectKey(id: number): { readonly key: Buffer; readonly wrapped: Buffer } {
     const key = newKey();
     this.#keep(id, key);
-    return encrypt(this.#wrapKey, key);
+    return { key, wrapped: encrypt(this.#wrapKey, key) };
   }
 
-  /** @param wrapped as it is kept; undefined of a subject whose key was made in this process just now */
-  encryptFor(subject: number, wrapped: Uint8Array | undefined, plain: string): Buffer {
-    return encrypt(this.#subjectKey(subject, wrapped), Buffer.from(plain));
+  /** Keys of subjects who are in the vault; within `exclusive`. */
+  async keysOf(subjects: ReadonlySet<number>): Promise<Map<number, Buffer>> {
+    const cached = [...subjects].flatMap((id) => {
+      const key = this.#keys.get(id);
+      return key === undefined ? [] : [[id, key] as const];
+    });
+    const found = new Map(cached);
+    const others = new Set([...subjects].filter((id) => !found.has(id)));
+    for (const [id, key] of await this.#keysById(others)) found.set(id, key);
+    return found;
   }
 
-  #subjectKey(subject: number, wrapped: Uint8Array | undefined): Buffer {
+  #subjectKey(subject: number, wrapped: Uint8Array): Buffer {
     const known = this.#keys.get(subject);
     if (known !== undefined) return known;
-    const key = wrapped === undefined ? undefined : decrypt(this.#wrapKey, wrapped);
+    const key = decrypt(this.#wrapKey, wrapped);
     if (key === undefined)
       throw new WeirError("vault_unreadable", "The key of a subject cannot be unwrapped.", {
         where: this.#path,
@@ -262,7 +296,7 @@ export class Vault {
     });
   }
 
-  /** Encrypts a text so that destroying the subject destroys it too. @param key as `encryptFor` */
+  /** Encrypts a text so that destroying the subject destroys it too. */
   static sealedFor(subjectToken: string, sealed: Buffer): string {
     return `${sealedPrefix}${subjectToken}:${sealed.toString("base64")}`;
   }
@@ -324,13 +358,13 @@ export class Vault {
    */
   async destroySubjects(subjects: readonly string[]): Promise<Destroyed> {
     const asked = [...new Set(subjects)].filter((token) => tokenPattern.test(token));
-    return await this.exclusive(async () => {
+    const { gone: _, ...destroyed } = await this.index.destroying(this.exclusive, async () => {
       await this.#loadTokens(asked);
-      const gone = `(SELECT t.id FROM ${vaultTable("tokens")} t JOIN temp.asked_tokens a ON a.token = t.token
+      const subjects = `(SELECT t.id FROM ${vaultTable("tokens")} t JOIN temp.asked_tokens a ON a.token = t.token
         JOIN ${vaultTable("subjects")} s ON s.id = t.id)`;
-      await this.#sql.run(`CREATE OR REPLACE TEMP TABLE gone_subjects AS ${gone}`);
+      await this.#sql.run(`CREATE OR REPLACE TEMP TABLE gone_subjects AS ${subjects}`);
       const kept = await this.#keptCiphertexts();
-      const counts = await this.#delete();
+      const { gone, ...counts } = await this.#delete();
       failpoint("engine.vault.deleted");
       this.#keys.clear();
       await this.#sql.run("DROP TABLE temp.asked_tokens; DROP TABLE temp.gone_subjects");
@@ -340,8 +374,9 @@ export class Vault {
         const key = keys.get(subject);
         return key !== undefined && decrypt(key, sealed) !== undefined;
       }).length;
-      return { ...counts, proof: { kept: kept.length, decrypted } };
+      return { ...counts, proof: { kept: kept.length, decrypted }, gone };
     });
+    return destroyed;
   }
 
   async #keptCiphertexts(): Promise<{ subject: number; sealed: Buffer }[]> {
@@ -356,29 +391,39 @@ export class Vault {
     return kept;
   }
 
-  async #delete(): Promise<Omit<Destroyed, "proof">> {
+  async #delete(): Promise<Omit<Destroyed, "proof"> & { readonly gone: Gone }> {
     const sql = this.#sql;
-    const count = async (table: string, condition: string): Promise<number> => {
-      const { n } = await sql.row<{ n: number }>(
-        `SELECT count(*)::DOUBLE AS n FROM ${vaultTable(table)} WHERE ${condition}`,
+    const taken = async (table: string, condition: string): Promise<Set<number>> => {
+      const rows = await sql.rows<{ id: number }>(
+        `SELECT id::DOUBLE AS id FROM ${vaultTable(table)} WHERE ${condition}`,
       );
       await sql.run(`DELETE FROM ${vaultTable(table)} WHERE ${condition}`);
-      return n;
+      return new Set(rows.map(({ id }) => id));
     };
+    const ofGone = "subject IN (SELECT id FROM temp.gone_subjects)";
+    const ciphers = vaultTable("ciphers");
     await sql.run("BEGIN");
     try {
-      await sql.run(`CREATE OR REPLACE TEMP TABLE gone_tokens AS
-        SELECT DISTINCT token AS id FROM ${vaultTable("ciphers")} WHERE subject IN (SELECT id FROM temp.gone_subjects)`);
-      const ciphertexts = await count("ciphers", "subject IN (SELECT id FROM temp.gone_subjects)");
-      const keys = await count("subjects", "id IN (SELECT id FROM temp.gone_subjects)");
-      const tokens = await count(
+      await sql.run(
+        `CREATE OR REPLACE TEMP TABLE gone_tokens AS SELECT DISTINCT token AS id FROM ${ciphers} WHERE ${ofGone}`,
+      );
+      const { n } = await sql.row<{ n: number }>(
+        `SELECT count(*)::DOUBLE AS n FROM ${ciphers} WHERE ${ofGone}`,
+      );
+      await sql.run(`DELETE FROM ${ciphers} WHERE ${ofGone}`);
+      const subjects = await taken("subjects", "id IN (SELECT id FROM temp.gone_subjects)");
+      const tokens = await taken(
         "tokens",
-        `id IN (SELECT id FROM temp.gone_tokens) AND id NOT IN (SELECT token FROM ${vaultTable("ciphers")})`,
+        `id IN (SELECT id FROM temp.gone_tokens) AND id NOT IN (SELECT token FROM ${ciphers})`,
       );
       await sql.run(`INSERT INTO ${vaultTable("meta")} VALUES ('rewrite', '') ON CONFLICT DO NOTHING`);
+      // The highest ids may be among those that go.
+      await sql.run(`INSERT OR REPLACE INTO ${vaultTable("meta")} VALUES ('next_id', '${this.#nextId}')`);
+      await sql.run(VaultIndex.forget());
       await sql.run("DROP TABLE temp.gone_tokens");
       await sql.run("COMMIT");
-      return { subjects: keys, keys, tokens, ciphertexts };
+      const counts = { subjects: subjects.size, keys: subjects.size, tokens: tokens.size, ciphertexts: n };
+      return { ...counts, gone: { tokens, subjects } };
     } catch (error) {
       await sql.run("ROLLBACK").catch(() => undefined);
       throw error;
@@ -402,15 +447,32 @@ export class Vault {
   /** Waits for the step in work. The database closes the connection. */
   async close(): Promise<void> {
     await this.#turn;
+    await this.index.close();
     await this.#sql.run(`CHECKPOINT ${vaultCatalog}`).catch(() => undefined);
   }
 }
 
+/** What the vault counts on from. */
+interface Counts {
+  readonly numberedFrom: number;
+  readonly nextId: number;
+  readonly write: number;
+}
+
+async function countsOf(sql: Sql): Promise<Counts> {
+  const [tokens, ciphers, sealing] = ["tokens", "ciphers", "sealing"].map(vaultTable);
+  const { id, write } = await sql.row<{ id: number; write: number }>(
+    `SELECT greatest(0, (SELECT max(id) FROM ${tokens}), (SELECT max(id) FROM ${sealing}))::DOUBLE AS id,
+       greatest(0, (SELECT max(write) FROM ${tokens}), (SELECT max(write) FROM ${ciphers}))::DOUBLE AS write`,
+  );
+  const kept = Number((await metaOf(sql, "next_id")) ?? 0);
+  const numberedFrom = Number((await metaOf(sql, "numbered_from")) ?? 1);
+  return { numberedFrom, nextId: Math.max(id + 1, kept, numberedFrom), write: write + 1 };
+}
+
 /** Unwraps the vault's own key, or makes it. */
 async function ownKey(sql: Sql, master: MasterKey, path: string): Promise<Buffer> {
-  const [found] = await sql.rows<{ value: string }>(
-    `SELECT value FROM ${vaultTable("meta")} WHERE key = 'key'`,
-  );
+  const found = await metaOf(sql, "key");
   const wrapper: KeyWrapper = keyWrapperOf(master, found === undefined);
   if (found === undefined) {
     const key = newKey();
@@ -418,7 +480,7 @@ async function ownKey(sql: Sql, master: MasterKey, path: string): Promise<Buffer
     await sql.run(`INSERT INTO ${vaultTable("meta")} VALUES ('key', '${wrapped}')`);
     return key;
   }
-  const key = await wrapper.unwrap(Buffer.from(found.value, "base64"));
+  const key = await wrapper.unwrap(Buffer.from(found, "base64"));
   if (key !== undefined) return key;
   throw new WeirError("vault_key_wrong", "The master key is not the one that the vault was made with.", {
     where: path,
