@@ -8,6 +8,9 @@ import { renderTable } from "../table.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
+const notFound =
+  "No record with this id was found. It may wait in the log (weir drain loads it), or have been removed by retention; and where fields are tagged as personal, records that failed are sealed, and not looked into.";
+
 /**
  * Prints what became of a record. With --json: `{contracts: [{contract, receipts: [{position, receivedAt, sent, outcome, reason}], tables:
  * [{name, kind}]}]}`. Exit code 1 if it was not found.
@@ -17,9 +20,7 @@ export async function trace(terminal: Terminal, id: string, options: TraceOption
     backend.trace(id, options.contract),
   );
   result(terminal, { contracts }, () =>
-    contracts.length === 0
-      ? "No record with this id was found. weir drain loads what still waits in the log; where fields are tagged as personal, records that failed are sealed, and a trace does not look into them."
-      : contracts.map((one) => shown(terminal, one)).join("\n\n"),
+    contracts.length === 0 ? notFound : contracts.map((one) => shown(terminal, one)).join("\n\n"),
   );
   return contracts.length === 0 ? exitCodes.failed : exitCodes.ok;
 }
