@@ -9,6 +9,7 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 120_000,
     pool: "forks",
-    maxWorkers: 2,
+    // One more than two cores can run at once: many tests wait, for a server or for a time to pass.
+    maxWorkers: 3,
   },
 });

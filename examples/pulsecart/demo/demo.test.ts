@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { postgresMissing } from "@weir/testkit/postgres";
 import { Stripe } from "stripe";
@@ -45,10 +44,6 @@ function expectStore({ output }: DemoRun): void {
   expect(Number(states)).toBeGreaterThan(24);
   expect(output).toMatch(/[1-9][\d,]* Stripe events, \d+ called twice and \d+ never/);
 }
-
-/** Folders that the process of a store made for its server. */
-const foldersOf = (store: number): string[] =>
-  readdirSync(tmpdir()).filter((name) => name.startsWith(`pulsecart-${store}-`));
 
 async function sendForeignRecord(url: string): Promise<void> {
   const foreign = {
@@ -157,43 +152,6 @@ describe("npm run demo", () => {
     };
     expect(rows).toEqual([[true]]);
   });
-
-  test.runIf(linux)("killed, it leaves no process and no database behind", async () => {
-    const run = start();
-    await run.loaded(1);
-    const { demo, others } = await run.processes();
-    const children = run.children();
-    expect(children.length).toBe(noPostgres === undefined ? 3 : 2);
-    const store = noPostgres === undefined ? run.store() : undefined;
-    process.kill(demo, "SIGKILL");
-    await until(() => [...others, ...children].every((pid) => !isRunning(pid)) || undefined);
-    if (store === undefined) return;
-    await until(() => (!isRunning(store.server) && !existsSync(store.folder)) || undefined);
-  });
-
-  test.runIf(linux && noPostgres === undefined)(
-    "killed while the store starts, it leaves nothing either",
-    async () => {
-      const run = start();
-      const store = await until(() => (run.output === "" ? undefined : run.children()[0]));
-      process.kill(Number(readFileSync(join(run.dataDir, "demo.pid"), "utf8")), "SIGKILL");
-      await until(() => (!isRunning(store) && foldersOf(store).length === 0) || undefined);
-    },
-  );
-
-  test.runIf(linux && noPostgres === undefined)(
-    "a store that is killed ends it, and its database",
-    async () => {
-      const run = start();
-      await run.processes();
-      const store = run.store();
-      expect([store.process, store.server].every(isRunning)).toBe(true);
-      process.kill(store.process, "SIGKILL");
-      expect(await run.exitCode(), run.output).toBe(1);
-      expect(run.output).toContain("The store ended with SIGKILL.");
-      await until(() => (!isRunning(store.server) && !existsSync(store.folder)) || undefined);
-    },
-  );
 
   test("it refuses a folder that is not its own", async () => {
     const run = start("--for", "1s", "--data-dir", root);

@@ -162,7 +162,7 @@ describe("generators", () => {
         total++;
         if (validator(contract)(value).length === 0) valid++;
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
     expect(valid / total).toBeGreaterThan(0.25);
     expect(valid / total).toBeLessThan(0.7);
