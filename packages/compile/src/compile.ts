@@ -5,6 +5,7 @@ import { namePattern } from "./check/columns.ts";
 import { kindOf } from "./check/kinds.ts";
 import { isTable, reads } from "./check/shape.ts";
 import { duckdb } from "./duckdb/dialect.ts";
+import type { SubjectPath } from "./duckdb/subjects.ts";
 import type { Dialect } from "./duckdb/dialect.ts";
 import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
@@ -50,7 +51,7 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     dialect: dialect.name,
     setup: dialect.setup,
     contracts: [...contracts.values()].map((contract) =>
-      dialect.contract(contract, modelOf(models, contract.name)),
+      dialect.contract(contract, modelOf(models, contract.name), namingOf(subjects, contract.name)),
     ),
     sources: Object.fromEntries(
       Object.entries(project.sources).map(([name, source]) => [name, source.contracts.map((c) => c.name)]),
@@ -60,6 +61,10 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     privacy,
   };
 }
+
+/** Paths of a contract's fields that name the person of a record. */
+const namingOf = (subjects: readonly SubjectPath[], name: string): (readonly string[])[] =>
+  subjects.flatMap(({ contract, path, stream }) => (contract === name && stream === undefined ? [path] : []));
 
 /** @returns whether the tables are such that what they read can be looked at */
 function checkTables(

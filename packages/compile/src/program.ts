@@ -40,6 +40,8 @@ export interface ContractPrivacy {
   readonly replace?: Statement;
   /** Tagged columns of a captured source, by stream. */
   readonly streams: readonly StreamPrivacy[];
+  /** Paths of the fields that name the person of a record: in them nothing is looked for, as what is masked would be one person. */
+  readonly naming: readonly (readonly string[])[];
   /** Of a row `r`, the texts that nothing is declared of, as one text; undefined where there are none. */
   readonly freeText: string | undefined;
   /** Takes rows anew from `refreshed`. */

@@ -29,7 +29,8 @@ export interface TableScope {
 export interface Dialect {
   readonly name: string;
   readonly setup: readonly string[];
-  contract(contract: Contract, model: ContractModel): ContractProgram;
+  /** @param naming paths of the fields that name the person of a record */
+  contract(contract: Contract, model: ContractModel, naming: readonly (readonly string[])[]): ContractProgram;
   table(name: string, spec: TableSpec, scope: TableScope): TableParts;
   subject(path: SubjectPath): SubjectField;
 }
@@ -37,7 +38,7 @@ export interface Dialect {
 export const duckdb: Dialect = {
   name: "duckdb",
   setup: [...measureMacros, ...entityMacros],
-  contract: (contract, model) => ({
+  contract: (contract, model, naming) => ({
     contract,
     model,
     columns: cleanColumns(model),
@@ -49,7 +50,7 @@ export const duckdb: Dialect = {
     clean: cleanQuery(model),
     emptyClean: emptyCleanQuery(model),
     removedIds: removedIdsQuery(model),
-    privacy: contractPrivacy(contract, model),
+    privacy: contractPrivacy(contract, model, naming),
   }),
   subject: subjectField,
   table: (name, spec, scope) => {

@@ -32,17 +32,23 @@ const nowhere = "chr(10)";
 
 const isMasked = (tag: PiiTag): boolean => tag === "pan" || tag === "cvv";
 
-export function contractPrivacy(contract: Contract, model: ContractModel): ContractPrivacy {
+/** @param naming paths of the fields that name the person of a record */
+export function contractPrivacy(
+  contract: Contract,
+  model: ContractModel,
+  naming: readonly (readonly string[])[],
+): ContractPrivacy {
   const streams = streamsOf(model);
-  const freeText = freeTextOf(contract, model);
+  const freeText = freeTextOf(contract, model, naming);
   const refresh = refreshStatement(model);
   const { tagged } = model;
   if (tagged.length === 0)
-    return { wanted: streams.flatMap((stream) => stream.wanted), streams, freeText, refresh };
+    return { wanted: streams.flatMap((stream) => stream.wanted), streams, naming, freeText, refresh };
   return {
     wanted: [wantedStatement(model)],
     replace: replaceStatement(model),
     streams,
+    naming,
     freeText,
     refresh,
   };
@@ -289,13 +295,18 @@ WHERE coalesce(${columns.map((_, i) => `v${i}`).join(", ")}) IS NOT NULL`;
 }
 
 /** The texts of a row that nothing is declared of; with what the contract does not declare at all. */
-function freeTextOf(contract: Contract, model: ContractModel): string | undefined {
+function freeTextOf(
+  contract: Contract,
+  model: ContractModel,
+  naming: readonly (readonly string[])[],
+): string | undefined {
   if (model.rowTags !== undefined) return `r."row"::VARCHAR`;
   const named = new Set([contract.id, contract.time, contract.key]);
-  const notPii = untagged(contract.schema);
+  const declared = untagged(contract.schema);
+  for (const path of naming) declared.add(JSON.stringify(path));
   const found = model.judged
     .filter(({ name }) => !named.has(name))
-    .flatMap((field) => freeLeaves(field, `r.${ident(field.name)}`, [field.name], notPii));
+    .flatMap((field) => freeLeaves(field, `r.${ident(field.name)}`, [field.name], declared));
   const extra = model.closed ? [] : ["r._extra::VARCHAR"];
   const all = [...found, ...extra];
   return all.length === 0 ? undefined : `concat_ws(chr(10), ${all.join(", ")})`;

@@ -1,4 +1,4 @@
-import { compileProject, entity } from "@weir/compile";
+import { compileProject, entity, identity } from "@weir/compile";
 import {
   Type,
   changeContract,
@@ -431,6 +431,52 @@ test("a project without personal fields keeps everything as it came, and no vaul
       ["ann@example.com"],
       ["[email]"],
     ]);
+  } finally {
+    await other.end();
+  }
+});
+
+test("an id that looks like a card number stays where it names a person, and is masked elsewhere", async () => {
+  const seen = contract("seen", {
+    version: "1.0.0",
+    owner: "o",
+    id: "id",
+    time: "at",
+    fields: Type.Object({
+      id: Type.String(),
+      at: timestamp(),
+      who: Type.Object({ device: Type.String() }),
+      note: Type.String(),
+    }),
+  });
+  const other = new Harness();
+  try {
+    const people = identity({ ids: [[seen, { device: "who.device" }]] });
+    const sources = { web: { contracts: [seen] } };
+    await other.open(
+      compileProject({ name: "plain", sources, tables: { people }, privacy: { detect: true } }),
+    );
+    // Both are numbers with a card's first digits and the right check digit, and the same once they are masked.
+    const devices = ["4111110000091111", "4111110000171111"];
+    await other.load(
+      devices.map((device, i) => ({
+        source: "web",
+        sent: "seen",
+        text: JSON.stringify({
+          id: String(i),
+          at: "2026-01-01T00:00:00Z",
+          who: { device },
+          note: "4111 1111 1111 1111",
+        }),
+      })),
+    );
+    expect(await other.rows("SELECT who.device, note FROM seen ORDER BY id")).toEqual(
+      devices.map((device) => [device, "411111******1111"]),
+    );
+    expect(await other.rows("SELECT count(DISTINCT person)::INTEGER FROM people")).toEqual([[2]]);
+    const texts = JSON.stringify(await other.rows("SELECT text FROM raw"));
+    for (const device of devices) expect(texts).toContain(device);
+    expect(texts).not.toContain("4111 1111");
   } finally {
     await other.end();
   }

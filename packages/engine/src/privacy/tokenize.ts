@@ -186,8 +186,8 @@ async function loadKeys({ sql, schema }: Staging, keys: readonly bigint[]): Prom
 }
 
 /** Where a contract's records are not searched. */
-function declaredOf({ contract }: ContractProgram): ReadonlySet<string> {
-  const declared = new Set<string>();
+function declaredOf({ contract, privacy }: ContractProgram): ReadonlySet<string> {
+  const declared = new Set(privacy.naming.map(declaredAt));
   const named = [contract.id, contract.time, ...(contract.key === undefined ? [] : [contract.key]), "type"];
   for (const name of named) declared.add(declaredAt([name]));
   const walk = (schema: unknown, path: readonly string[]): void => {
