@@ -1,4 +1,18 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer } from "vitest/node";
+import type { TestSpecification } from "vitest/node";
+
+/** Files that take minutes begin first, so that nobody waits for one of them in the end. */
+const longest = ["pages.test.ts", "demo.test.ts", "crash.test.ts", "crash-faults.test.ts"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean =>
+      longest.some((name) => moduleId.endsWith(`/${name}`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /** `npm test`: every suite that needs nothing but Node and npm. Long campaigns are named `*.long.test.ts`. */
 export default defineConfig({
@@ -9,7 +23,8 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 120_000,
     pool: "forks",
-    // One more than two cores can run at once: many tests wait, for a server or for a time to pass.
-    maxWorkers: 3,
+    // (With three on two cores it takes as long: most of the time is work, of processes that start.)
+    maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
   },
 });

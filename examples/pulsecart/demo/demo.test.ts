@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { postgresMissing } from "@weir/testkit/postgres";
@@ -22,9 +21,6 @@ const start = (...args: string[]): DemoRun => {
 afterEach(async () => {
   for (const run of runs.splice(0)) await run.remove();
 });
-
-const weir = (...args: string[]): string =>
-  execFileSync(process.execPath, [join(root, "packages/weir/bin/weir.mjs"), ...args], { encoding: "utf8" });
 
 /** The comparison with the store's database: both totals, and nothing of it empty. */
 function expectStore({ output }: DemoRun): void {
@@ -113,14 +109,6 @@ describe("npm run demo", () => {
     await until(() => !existsSync(store.folder) || undefined);
   });
 
-  test("--no-store: everything else, and it says what it leaves out", async () => {
-    const run = start("--for", "3s", "--no-store");
-    expect(await run.exitCode(), run.output).toBe(0);
-    expect(run.output).toContain("skipped: the store is left out (--no-store)");
-    expect(run.output).toMatch(/^product_viewed +[1-9].* ok$/m);
-    expect(run.output).not.toContain("charged by Stripe");
-  });
-
   test("what neither clients nor store know of makes it fail", async () => {
     const run = start("--for", "8s");
     const { url } = await run.processes();
@@ -136,21 +124,6 @@ describe("npm run demo", () => {
     expect(run.output).toMatch(/^charged by Stripe +EUR ([\d,.]+) +EUR (?!\1 )[\d,.]+ +DIFFERS$/m);
     expect(run.output).toMatch(/^orders, one by one .*, 1 differ +DIFFERS$/m);
     expect(run.output).toMatch(/^total of all orders .* ok$/m);
-  });
-
-  test("Ctrl-C loads what is left and compares; --keep leaves the data to be asked", async () => {
-    const run = start("--keep");
-    await run.loaded(200);
-    const { demo, others } = await run.processes();
-    process.kill(demo, "SIGINT");
-    expect(await run.exitCode(), run.output).toBe(0);
-    expect(run.output).toContain("Everything adds up");
-    expect(others.filter(isRunning)).toEqual([]);
-    const place = ["-p", join(root, "examples/pulsecart"), "-d", run.dataDir, "--json"];
-    const { rows } = JSON.parse(weir("query", "SELECT count(*) > 100 FROM visits", ...place)) as {
-      rows: unknown[][];
-    };
-    expect(rows).toEqual([[true]]);
   });
 
   test("it refuses a folder that is not its own", async () => {

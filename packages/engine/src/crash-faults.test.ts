@@ -159,17 +159,6 @@ test(`killed at its very first start, statement after statement (SEED=${seed})`,
   expect(await campaign.problems()).toEqual([]);
 });
 
-test(`ids that were merged are known after a restart, and after the runs that follow it (SEED=${seed})`, async () => {
-  const campaign = newCampaign();
-  const settings = { ...crashSettings, batchBytes: 9000, dedupHorizon: "100d" as const };
-  await campaign.fill(90);
-  await campaign.dieAt("engine.ids.merge_removed:8", { settings });
-  await campaign.fill(20);
-  await campaign.dieAt("engine.ids.flush_recorded:2", { settings });
-  await campaign.resend();
-  expect((await campaign.problems()).slice(0, 10)).toEqual([]);
-});
-
 const isRoot = process.getuid?.() === 0;
 
 describe.skipIf(!isRoot)(`on a disk of its own${isRoot ? "" : " (skipped: needs root)"}`, () => {

@@ -4,8 +4,8 @@
  * the `weir` command, log writers in that of the log.
  */
 import { seedOfRun, seeded } from "@weir/testkit";
-import { expect, test } from "vitest";
-import { EngineCampaign } from "./crash-campaign.fixture.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { EngineCampaign, crashSettings } from "./crash-campaign.fixture.ts";
 import { firstSteps, killAt, steps } from "./crash-steps.fixture.ts";
 
 const seed = seedOfRun();
@@ -60,3 +60,15 @@ test.each(campaigns().map((kills, number) => [number, kills] as const))(
     }
   },
 );
+
+test(`ids that were merged are known after a restart, and after the runs that follow it (SEED=${seed})`, async () => {
+  const campaign = new EngineCampaign(seed);
+  onTestFinished(() => campaign.close());
+  const settings = { ...crashSettings, batchBytes: 9000, dedupHorizon: "100d" as const };
+  await campaign.fill(90);
+  await campaign.dieAt("engine.ids.merge_removed:8", { settings });
+  await campaign.fill(20);
+  await campaign.dieAt("engine.ids.flush_recorded:2", { settings });
+  await campaign.resend();
+  expect((await campaign.problems()).slice(0, 10)).toEqual([]);
+});

@@ -15,6 +15,6 @@ test("tables are a function of the set of records", { timeout: 300_000 }, async 
         await run(measuredProject, records, arrangementOf(one)),
       );
     }),
-    { numRuns: 5, endOnFailure: process.env["SHRINK"] === undefined },
+    { numRuns: 3, endOnFailure: process.env["SHRINK"] === undefined },
   );
 });

@@ -29,3 +29,15 @@ test(`killed at every step of a task under load (SEED=${seed})`, async () => {
     await campaign.close();
   }
 }, 600_000);
+
+test(`planted defect: without a transaction a record is in two places, or in none (SEED=${seed})`, async () => {
+  const campaign = await narrowed(seed);
+  try {
+    await campaign.dieAt("engine.task.committed:1", reprocessing);
+    await campaign.dieAt("engine.commit.tables_merged:2", { ...reprocessing, defect: "no_transaction" });
+    const problems = await campaign.problems().catch((error: unknown) => [String(error)]);
+    expect(problems).not.toEqual([]);
+  } finally {
+    await campaign.close();
+  }
+}, 300_000);

@@ -1,19 +1,23 @@
-/** The demo and its store, killed: neither leaves anything behind. */
+/** The demo without a store, stopped, and killed. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { postgresMissing } from "@weir/testkit/postgres";
 import { afterEach, expect, test } from "vitest";
-import { DemoRun, isRunning, until } from "./demo-run.fixture.ts";
+import { DemoRun, isRunning, root, until } from "./demo-run.fixture.ts";
 
 const noPostgres = postgresMissing(18);
 const linux = process.platform === "linux";
 
 let run: DemoRun | undefined;
-const start = (): DemoRun => (run = new DemoRun("--rate", "400"));
+const start = (...args: string[]): DemoRun => (run = new DemoRun("--rate", "400", ...args));
 afterEach(async () => {
   await run?.remove();
 });
+
+const weir = (...args: string[]): string =>
+  execFileSync(process.execPath, [join(root, "packages/weir/bin/weir.mjs"), ...args], { encoding: "utf8" });
 
 /** Folders that the process of a store made for its server. */
 const foldersOf = (store: number): string[] =>
@@ -55,3 +59,26 @@ test.runIf(linux && noPostgres === undefined)(
     await until(() => (!isRunning(store.server) && !existsSync(store.folder)) || undefined);
   },
 );
+
+test("--no-store: everything else, and it says what it leaves out", async () => {
+  const run = start("--for", "3s", "--no-store");
+  expect(await run.exitCode(), run.output).toBe(0);
+  expect(run.output).toContain("skipped: the store is left out (--no-store)");
+  expect(run.output).toMatch(/^product_viewed +[1-9].* ok$/m);
+  expect(run.output).not.toContain("charged by Stripe");
+});
+
+test("Ctrl-C loads what is left and compares; --keep leaves the data to be asked", async () => {
+  const run = start("--keep");
+  await run.loaded(200);
+  const { demo, others } = await run.processes();
+  process.kill(demo, "SIGINT");
+  expect(await run.exitCode(), run.output).toBe(0);
+  expect(run.output).toContain("Everything adds up");
+  expect(others.filter(isRunning)).toEqual([]);
+  const place = ["-p", join(root, "examples/pulsecart"), "-d", run.dataDir, "--json"];
+  const { rows } = JSON.parse(weir("query", "SELECT count(*) > 100 FROM visits", ...place)) as {
+    rows: unknown[][];
+  };
+  expect(rows).toEqual([[true]]);
+});

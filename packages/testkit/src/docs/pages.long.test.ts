@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { checkedPage } from "./page-check.fixture.ts";
+
+/** Pages whose commands are run and whose output must be what the page says; those of the first steps are in pages.test.ts. */
+const pages = [
+  "docs/guide/persons.md",
+  "docs/guide/order-facts.md",
+  "docs/guide/stripe.md",
+  "docs/guide/files.md",
+  "docs/guide/logs.md",
+];
+
+test.each(pages)("what %s says is what happens", async (page) => {
+  expect(await checkedPage(page)).toEqual([]);
+});
