@@ -3,6 +3,10 @@ import { checkedPage } from "./page-check.fixture.ts";
 
 /** Pages whose commands are run and whose output must be what the page says; those of the first steps are in pages.test.ts. */
 const pages = [
+  "docs/guide/entities.md",
+  "docs/guide/time.md",
+  "docs/guide/serving.md",
+  "docs/guide/operating.md",
   "docs/guide/persons.md",
   "docs/guide/order-facts.md",
   "docs/guide/stripe.md",

@@ -6,12 +6,8 @@ const pages = [
   "README.md",
   "docs/guide/getting-started.md",
   "docs/guide/tables.md",
-  "docs/guide/entities.md",
   "docs/guide/quarantine.md",
-  "docs/guide/time.md",
   "docs/guide/replay.md",
-  "docs/guide/serving.md",
-  "docs/guide/operating.md",
 ];
 
 test.each(pages)("what %s says is what happens", async (page) => {
