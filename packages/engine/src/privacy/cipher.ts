@@ -31,14 +31,21 @@ export function decrypt(key: Buffer, sealed: Uint8Array): Buffer | undefined {
 const blockBytes = 16;
 
 /**
- * A text of 22 characters for each number, by AES-256 of the number as one block (FIPS 197): no two numbers have the same, and without
+ * A text of 22 characters for each number, by AES-256 of number and salt as one block (FIPS 197): no two have the same, and without
  * the key nothing leads from one to the other.
+ *
+ * @param saltOf 8 bytes
  */
-export function numberTexts(key: Buffer, numbers: Float64Array): string[] {
+export function numberTexts(
+  key: Buffer,
+  numbers: Float64Array,
+  saltOf: (number: number) => Buffer,
+): string[] {
   const blocks = Buffer.alloc(numbers.length * blockBytes);
   for (const [i, number] of numbers.entries()) {
     blocks.writeUInt32LE(number % 2 ** 32, i * blockBytes);
     blocks.writeUInt32LE(Math.floor(number / 2 ** 32), i * blockBytes + 4);
+    saltOf(number).copy(blocks, i * blockBytes + 8);
   }
   // Each block stands for itself: none is there twice that means two things.
   const cipher = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);

@@ -18,6 +18,8 @@ export const vaultTable = (name: string): string => `${vaultCatalog}.main.${name
  *   ciphers     a value as a subject has it: under the subject's key
  *   sealing     keys of whole texts, one a day, wrapped
  *   index_runs  see vault-index.ts
+ *   salts       eight random bytes, for the ids from `from_id` to the next: each start has its own, so that a vault that was restored from a
+ *               copy gives no token again that records have from after the copy
  *   meta        `layout`; `key`, the vault's own key as the master key wrapped it (base64); `rewrite` while the file still
  *               holds bytes of what was destroyed; `next_id`: no lower id is given any more; `numbered_from`: of lower ids the token's
  *               text is in `tokens` alone
@@ -29,6 +31,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS ${vaultTable("ciphers")} (token BIGINT, subject BIGINT, sealed BLOB, write BIGINT)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("sealing")} (id BIGINT, day VARCHAR, wrapped BLOB)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("index_runs")} (path VARCHAR, entries UBIGINT, seq UBIGINT, reach BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS ${vaultTable("salts")} (from_id BIGINT, salt BLOB)`,
   `INSERT INTO ${vaultTable("meta")} VALUES ('numbered_from', '1') ON CONFLICT DO NOTHING`,
 ];
 const layout = "2";
@@ -121,3 +124,8 @@ export async function isRewriteDue(sql: Sql): Promise<boolean> {
 }
 
 export const vaultExists = (dataDir: string): boolean => existsSync(vaultPath(dataDir));
+
+/** A BLOB of a result. */
+export function bytesOf(value: unknown): Uint8Array {
+  return (value as { readonly bytes: Uint8Array }).bytes;
+}

@@ -124,6 +124,23 @@ test("a run that cannot be written is an error, and values keep their tokens", a
   sql.close();
 });
 
+test("a vault that was restored from a copy gives no token again that was given since", async () => {
+  await harness.open();
+  await harness.assign(batchOf([1]));
+  await harness.close();
+  const path = join(harness.dataDir, "vault", "vault.duckdb");
+  const copy = readFileSync(path);
+  await harness.open();
+  const [since = ""] = await harness.assign(batchOf([2]));
+  await harness.close();
+  for (const file of [`${path}.wal`, directory()]) rmSync(file, { recursive: true, force: true });
+  writeFileSync(path, copy);
+  await harness.open();
+  const [other = ""] = await harness.assign(batchOf([3]));
+  expect(other).not.toBe(since);
+  expect(await harness.vault.reveal([since, other])).toEqual(new Map([[other, mail(3)]]));
+});
+
 test("an index that is gone is made anew, once", async () => {
   await harness.open(undefined, few);
   const tokens = await harness.assign(batchOf(Array.from({ length: 200 }, (_, n) => n)));

@@ -77,6 +77,8 @@ export class VaultIndex {
   #reach = 0;
   #merging: Promise<void> | undefined;
   #failure: unknown;
+  /** What a destruction failed with. The index may have what is gone: only a start makes it right. */
+  #broken: unknown;
 
   private constructor(sql: Sql, directory: string, limit: number) {
     this.#sql = sql;
@@ -104,6 +106,7 @@ export class VaultIndex {
 
   /** Ids of values' tokens; NaN of a value that has none. @param values four words of each value's hash */
   async tokensOf(values: HashColumns, count: number): Promise<Float64Array> {
+    if (this.#broken !== undefined) throw this.#broken;
     return await this.#entries.findTimes(values, count);
   }
 
@@ -158,9 +161,14 @@ export class VaultIndex {
       await this.#merging;
       const done = await exclusive(async () => {
         if (this.#merging !== undefined) return undefined;
-        const result = await step();
-        await this.#takeOut(result.gone);
-        return result;
+        try {
+          const result = await step();
+          await this.#takeOut(result.gone);
+          return result;
+        } catch (error) {
+          this.#broken = error;
+          throw error;
+        }
       });
       if (done !== undefined) return done;
     }

@@ -2,7 +2,8 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { newKey } from "./cipher.ts";
-import { Vault, bytesOf } from "./vault.ts";
+import { Vault } from "./vault.ts";
+import { bytesOf } from "./vault-file.ts";
 import { VaultHarness } from "./vault.fixture.ts";
 
 let harness: VaultHarness;

@@ -10,6 +10,7 @@ import type { MasterKey } from "./master-key.ts";
 import { markedTokens, tokenPattern, withValues } from "./marks.ts";
 import {
   attachVault,
+  bytesOf,
   indexDirectory,
   isRewriteDue,
   metaOf,
@@ -19,13 +20,15 @@ import {
   vaultPath,
   vaultTable,
 } from "./vault-file.ts";
+import { countsOf, saltAt } from "./vault-counts.ts";
+import type { Counts, Salt } from "./vault-counts.ts";
 import { VaultIndex } from "./vault-index.ts";
 import type { Gone } from "./vault-index.ts";
 
 /**
  * Where the values behind tokens are.
  *
- * A token says nothing of its value: it is made of a number that is given once, under a key of the vault's. The vault knows a value's token
+ * A token says nothing of its value: it is made of a number that is given once and random bytes of the start, under a key of the vault's. The vault knows a value's token
  * by a keyed hash of the value, and keeps the value itself encrypted under the key of each subject who has it. Destroying a subject deletes its key and all that hangs on it; then nothing in
  * the vault, and no copy of a ciphertext elsewhere, leads from its tokens to its values or back.
  *
@@ -80,6 +83,7 @@ export class Vault {
   readonly #path: string;
   readonly #wrapKey: Buffer;
   readonly #tokenKey: Buffer;
+  readonly #salts: readonly Salt[];
   /** The secret of values' hashes, in hexadecimal. */
   readonly hashSecret: string;
   /** Keys of subjects, unwrapped, those used last. */
@@ -100,6 +104,7 @@ export class Vault {
     this.hashSecret = keyFor(key, "hash").toString("hex");
     this.index = index;
     this.numberedFrom = counts.numberedFrom;
+    this.#salts = counts.salts;
     this.#nextId = counts.nextId;
     this.#write = counts.write;
   }
@@ -144,7 +149,7 @@ export class Vault {
 
   /** What the tokens of ids end with; of ids from `numberedFrom` on. */
   tokenTexts(ids: Float64Array): string[] {
-    return numberTexts(this.#tokenKey, ids);
+    return numberTexts(this.#tokenKey, ids, (id) => saltAt(this.#salts, id));
   }
 
   /** A new subject's key, and what is kept of it. */
@@ -452,24 +457,6 @@ export class Vault {
   }
 }
 
-/** What the vault counts on from. */
-interface Counts {
-  readonly numberedFrom: number;
-  readonly nextId: number;
-  readonly write: number;
-}
-
-async function countsOf(sql: Sql): Promise<Counts> {
-  const [tokens, ciphers, sealing] = ["tokens", "ciphers", "sealing"].map(vaultTable);
-  const { id, write } = await sql.row<{ id: number; write: number }>(
-    `SELECT greatest(0, (SELECT max(id) FROM ${tokens}), (SELECT max(id) FROM ${sealing}))::DOUBLE AS id,
-       greatest(0, (SELECT max(write) FROM ${tokens}), (SELECT max(write) FROM ${ciphers}))::DOUBLE AS write`,
-  );
-  const kept = Number((await metaOf(sql, "next_id")) ?? 0);
-  const numberedFrom = Number((await metaOf(sql, "numbered_from")) ?? 1);
-  return { numberedFrom, nextId: Math.max(id + 1, kept, numberedFrom), write: write + 1 };
-}
-
 /** Unwraps the vault's own key, or makes it. */
 async function ownKey(sql: Sql, master: MasterKey, path: string): Promise<Buffer> {
   const found = await metaOf(sql, "key");
@@ -485,9 +472,4 @@ async function ownKey(sql: Sql, master: MasterKey, path: string): Promise<Buffer
   throw new WeirError("vault_key_wrong", "The master key is not the one that the vault was made with.", {
     where: path,
   });
-}
-
-/** A BLOB of a result. */
-export function bytesOf(value: unknown): Uint8Array {
-  return (value as { readonly bytes: Uint8Array }).bytes;
 }
