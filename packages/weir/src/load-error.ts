@@ -11,7 +11,17 @@ const ownFolders = ["@weir/contract", "@weir/compile", "@weir/collect", "@weir/e
 /** True for a file that the user wrote: in no package, neither Weir's nor another's. */
 export function isUserFile(path: string): boolean {
   if (path.includes(`${sep}node_modules${sep}`)) return false;
-  return !ownFolders.some((folder) => path.startsWith(folder));
+  return !isOwnFile(path);
+}
+
+/** True for a file of Weir's own. */
+const isOwnFile = (path: string): boolean => ownFolders.some((folder) => path.startsWith(folder));
+
+/** Whether a function that made this stack was called by a file of Weir's own. */
+export function isCalledByWeir(stack: string): boolean {
+  const [, , caller = ""] = stack.split("\n");
+  const [frame] = framesOf(caller);
+  return frame !== undefined && isOwnFile(frame.path);
 }
 
 /** A path as an operator wants to read it: relative to the working directory where that is shorter. */
@@ -58,10 +68,15 @@ function missingModule(error: unknown, message: string): [string, string] | unde
 
 /** `file:line:column` of the innermost frame of a stack that is in a file of the user's. */
 function userFrame(stack: string): string | undefined {
-  for (const match of stack.matchAll(/(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)) {
+  const frame = framesOf(stack).find(({ path }) => isUserFile(path));
+  return frame && `${shownPath(frame.path)}:${frame.place}`;
+}
+
+/** The frames of a stack that are in files. */
+function framesOf(stack: string): { readonly path: string; readonly place: string }[] {
+  return [...stack.matchAll(/(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)].map((match) => {
     const [, location = "", line = "", column] = match;
     const path = location.startsWith("file:") ? fileURLToPath(location.replace(/\?.*$/, "")) : location;
-    if (isUserFile(path)) return `${shownPath(path)}:${line}${column === undefined ? "" : `:${column}`}`;
-  }
-  return undefined;
+    return { path, place: `${line}${column === undefined ? "" : `:${column}`}` };
+  });
 }

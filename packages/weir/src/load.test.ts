@@ -25,6 +25,15 @@ const cases = {
   },
   throwsText: { "weir.config.ts": 'throw "just a string";' },
   throwsNull: { "weir.config.ts": "throw null;" },
+  exits: { "weir.config.ts": "const code: number = 0;\nprocess.exit(code);" },
+  importedExits: {
+    "weir.config.ts": 'import { f } from "./lib.ts";\n\nf();',
+    "lib.ts": 'import { exit } from "node:process";\nexport function f(): void {\n  exit();\n}',
+  },
+  exitsCaught: { "weir.config.ts": `try {\n  process.exit(0);\n} catch {}\n${smallProject}` },
+  exitsLater: {
+    "weir.config.ts": "setTimeout(() => process.exit(0), 1);\nawait new Promise(() => undefined);",
+  },
   badContract: { "weir.config.ts": smallProject.replace('id: "id"', 'id: "missing" as never') },
   badTable: {
     "weir.config.ts": smallProject.replace('by: "page"', 'by: "nowhere"').replace('"small"', '"Not A Name"'),
@@ -118,6 +127,19 @@ describe("project files that do not, with the place in the user's file", () => {
     expect(errorOf("importedThrows").where).toBe("lib.ts:2:8");
     expect(errorOf("throwsText").message).toBe("It threw just a string");
     expect(errorOf("throwsNull")).toMatchObject({ code: "project_invalid", message: "It threw null" });
+  });
+
+  test("an end of the process: called, imported, caught, or by a timer", () => {
+    const told = (code: string): string =>
+      `It ended the process, by process.exit(${code}), while it was loaded.`;
+    expect(errorOf("exits")).toMatchObject({
+      code: "project_invalid",
+      message: told("0"),
+      where: "weir.config.ts:2:9",
+    });
+    expect(errorOf("importedExits")).toMatchObject({ message: told(""), where: "lib.ts:3:3" });
+    expect(errorOf("exitsCaught")).toMatchObject({ message: told("0"), where: "weir.config.ts:2:11" });
+    expect(errorOf("exitsLater")).toMatchObject({ message: told("0"), where: "weir.config.ts:1:26" });
   });
 
   test("a declaration that is not valid", () => {

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { WeirError } from "@weir/contract";
 import { isUserFile, loadError, shownPath } from "./load-error.ts";
+import { withoutExit } from "./load-exit.ts";
 import { isProject } from "./project.ts";
 import type { Project } from "./project.ts";
 
@@ -64,7 +65,8 @@ export async function loadProject(file: string): Promise<LoadedProject> {
   Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 100);
   let module: { default?: unknown };
   try {
-    module = (await withTimeout(import(pathToFileURL(file).href), file)) as { default?: unknown };
+    const imported = withoutExit<unknown>(() => import(pathToFileURL(file).href));
+    module = (await withTimeout(imported, file)) as { default?: unknown };
   } catch (error) {
     throw loadError(error, file);
   }
