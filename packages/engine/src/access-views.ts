@@ -53,6 +53,8 @@ export class AccessViews {
     const columns = Object.keys(roles).length === 0 ? new Map<string, ViewColumn[]>() : await columnsOf(sql);
     const masks = new Map<string, ReadonlyMap<string, ReadonlySet<string>>>();
     for (const view of views) await setNoFiles(sql, lake, view);
+    const problems = problemsOf(program, columns, roles);
+    if (problems.length > 0) throw new WeirError("project_invalid", problems.join("\n"));
     for (const [role, masked] of Object.entries(roles)) {
       const byView = resolve(program, columns, masked);
       const statements = [...columns].map(([view, all]) => viewSql(role, view, all, byView.get(view)));
@@ -107,6 +109,23 @@ const past = (what: string): WeirError =>
     remedy: "Name tables and views without a schema; GET /api/tables lists them.",
   });
 
+/** What is wrong with masks, by the views that there are: a text for each column that is nowhere. */
+export const maskProblems = async (sql: Sql, program: Program, roles: RoleMasks): Promise<string[]> =>
+  problemsOf(program, await columnsOf(sql), roles);
+
+function problemsOf(
+  program: Program,
+  columns: ReadonlyMap<string, readonly ViewColumn[]>,
+  roles: RoleMasks,
+): string[] {
+  const masks = new Set(Object.values(roles).flat());
+  const unknown = [...masks].filter((mask) => viewsWith(program, columns, mask).length === 0);
+  return unknown.map(
+    (mask) =>
+      `access.columns: there is no column ${mask}. Write "table.column", "contract.column" or "*.column"; a nested field is masked with the whole of its column.`,
+  );
+}
+
 interface ViewColumn {
   readonly name: string;
   readonly type: string;
@@ -127,6 +146,20 @@ async function columnsOf(sql: Sql): Promise<Map<string, ViewColumn[]>> {
   return columns;
 }
 
+const columnOf = (mask: string): string => mask.slice(mask.indexOf(".") + 1);
+
+/** The views in which a mask finds its column. */
+function viewsWith(
+  program: Program,
+  columns: ReadonlyMap<string, readonly ViewColumn[]>,
+  mask: string,
+): string[] {
+  const relation = mask.slice(0, mask.indexOf("."));
+  const table = program.tables.find(({ name }) => name === relation);
+  const views = relation === "*" ? [...columns.keys()] : (table?.views.map(({ name }) => name) ?? [relation]);
+  return views.filter((view) => columns.get(view)?.some(({ name }) => name === columnOf(mask)) === true);
+}
+
 /** Masked columns by view. */
 function resolve(
   program: Program,
@@ -135,20 +168,8 @@ function resolve(
 ): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   for (const mask of masked) {
-    const dot = mask.indexOf(".");
-    const [relation, column] = [mask.slice(0, dot), mask.slice(dot + 1)];
-    const table = program.tables.find(({ name }) => name === relation);
-    const views =
-      relation === "*" ? [...columns.keys()] : (table?.views.map(({ name }) => name) ?? [relation]);
-    const having = views.filter((view) => columns.get(view)?.some(({ name }) => name === column) === true);
-    if (having.length === 0) {
-      throw new WeirError("project_invalid", `There is no column ${mask}.`, {
-        where: "access.columns",
-        remedy:
-          'Write "table.column", "contract.column" or "*.column"; a nested field is masked with the whole of its column.',
-      });
-    }
-    for (const view of having) found.set(view, (found.get(view) ?? new Set()).add(column));
+    for (const view of viewsWith(program, columns, mask))
+      found.set(view, (found.get(view) ?? new Set()).add(columnOf(mask)));
   }
   // A hash of all that was sent: whoever knows the rest could try values until it fits, also those that tokens stand for.
   const everywhere = masked.includes(`raw.${rawContentColumn}`);

@@ -1,16 +1,22 @@
+import { ident } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { maskProblems } from "./access-views.ts";
+import type { RoleMasks } from "./access-views.ts";
 import { Sql } from "./database.ts";
 import { checkUserSql, showInputs } from "./user-sql.ts";
+import { emptyViews } from "./views.ts";
 
 /**
- * Checks what only a database can: the SQL that users wrote, over empty tables in memory. Opens nothing else.
+ * Checks what only a database can, over empty tables in memory: the SQL that users wrote, and that there are the columns which roles do not
+ * see. Opens nothing else.
  *
  * @throws WeirError `project_invalid` with every problem found
  */
-export async function checkProgram(program: Program): Promise<void> {
-  if (program.tables.every(({ userSql }) => userSql === undefined)) return;
+export async function checkProgram(program: Program, access: RoleMasks = {}): Promise<void> {
+  const isMasked = Object.keys(access).length > 0;
+  if (!isMasked && program.tables.every(({ userSql }) => userSql === undefined)) return;
   const instance = await DuckDBInstance.create(":memory:", {
     threads: "1",
     autoinstall_known_extensions: "false",
@@ -19,6 +25,12 @@ export async function checkProgram(program: Program): Promise<void> {
   const sql = new Sql(await instance.connect());
   try {
     const problems = await problemsOf(sql, program);
+    // Without its table no view can be made.
+    if (problems.length === 0 && isMasked) {
+      for (const view of emptyViews(program))
+        await sql.run(`CREATE VIEW db.main.${ident(view.name)} AS ${view.sql}`);
+      problems.push(...(await maskProblems(sql, program, access)));
+    }
     if (problems.length > 0)
       throw new WeirError("project_invalid", problems.join("\n"), { where: `project ${program.project}` });
   } finally {

@@ -63,6 +63,19 @@ const variableOf = (view: string): string => `weir_files_${view}`;
 const emptyQuery = (columns: readonly (readonly [string, string])[]): string =>
   `SELECT ${columns.map(([name, type]) => `NULL::${type} AS ${ident(name)}`).join(", ")} WHERE FALSE`;
 
+/** Every view as a query of no rows or of tables: what columns there are, without a lake. */
+export function emptyViews(program: Program): { readonly name: string; readonly sql: string }[] {
+  return [
+    ...program.contracts.map(({ contract, columns }) => ({
+      name: contract.name,
+      sql: emptyQuery(columns.map(({ name, type }) => [name, type] as const)),
+    })),
+    { name: "raw", sql: emptyQuery([["source", "VARCHAR"], ...rawColumns]) },
+    { name: "quarantine", sql: emptyQuery([["id", "VARCHAR"], ...quarantineColumns]) },
+    ...program.tables.flatMap(({ views }) => views),
+  ];
+}
+
 /** Creates every view of the program and drops those of programs before it. */
 export async function createViews(sql: Sql, lake: Lake, program: Program): Promise<FileView[]> {
   const old = await sql.rows<{ name: string }>(

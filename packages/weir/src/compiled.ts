@@ -1,6 +1,7 @@
 import { compileProject } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { WeirError } from "@weir/contract";
+import type { RoleMasks } from "@weir/engine";
 import { checkSources } from "./connectors.ts";
 import { shownPath } from "./load-error.ts";
 import { loadProject } from "./load.ts";
@@ -26,9 +27,10 @@ export async function loadCompiled(file: string): Promise<CompiledProject> {
     checkSources(loaded.project);
     const program = compileProject(loaded.project);
     await checkLengths(loaded.project, program);
-    roleMasks(loaded.project.access);
+    const masks = roleMasks(loaded.project.access);
     checkApiLimits(loaded.project.access?.limits);
-    await checkSql(program);
+    // Without masks of the project's own, those that there are name columns of Weir's.
+    await checkColumns(program, loaded.project.access?.columns === undefined ? {} : masks);
     return { ...loaded, program };
   } catch (error) {
     if (error instanceof TypeError) throw misshapen(file, error);
@@ -67,8 +69,8 @@ async function checkLengths(project: Project, { contracts, tables }: Program): P
 }
 
 /** What only a database can check. Most projects have none of it, and loading the database takes as long as all the rest. */
-async function checkSql(program: Program): Promise<void> {
-  if (program.tables.every(({ userSql }) => userSql === undefined)) return;
+async function checkColumns(program: Program, masks: RoleMasks): Promise<void> {
+  if (Object.keys(masks).length === 0 && program.tables.every(({ userSql }) => userSql === undefined)) return;
   const { checkProgram } = await import("@weir/engine");
-  await checkProgram(program);
+  await checkProgram(program, masks);
 }

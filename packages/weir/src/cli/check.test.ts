@@ -74,6 +74,11 @@ describe("weir check", () => {
     [`rollup({ from`, `({ from`, /table clicks: it is no table\. Declare it with sessions\(\), rollup\(\)/],
     [`name: "small"`, `nam: "small"`, /the name "undefined"/],
     [`tables: {`, `access: { columns: { "clicks.page": "admin" } }, tables: {`, /a declaration.*find is not/],
+    [
+      `tables: {`,
+      `access: { columns: { "clicks.page": ["admin"], "clicks.pge": ["admin"], "nowhere.page": [], "*.more": ["admin"] } }, tables: {`,
+      /there is no column clicks\.pge\..*\n.*no column nowhere\.page\..*\n.*no column \*\.more\./,
+    ],
     [`tables: {`, `privacy: { deadline: "24h" }, tables: {`, /log keeps .* 48 h, and an erasure .* 24 h/],
   ])("what tsc would have found, or the start: %s as %s", async (from, to, message) => {
     sandbox = new Sandbox({ "weir.config.ts": smallProject.replace(from, to) });
