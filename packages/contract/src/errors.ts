@@ -301,7 +301,7 @@ export const errorCodes = {
   drain_timeout: {
     status: 504,
     meaning: "Not everything acknowledged was loaded within the time given. It is safe in the log.",
-    remedy: "Run weir drain again with a longer --timeout; weir status shows the lag.",
+    remedy: "Run weir drain again with a longer --timeout (timeoutMs over HTTP); weir status shows the lag.",
   },
   verify_failed: {
     meaning: "At least one invariant does not hold.",
@@ -310,7 +310,8 @@ export const errorCodes = {
   invalid_usage: {
     status: 400,
     meaning: "The command or request is not one that Weir knows, or an argument of it is not valid.",
-    remedy: "Run the command with --help.",
+    remedy:
+      "Correct what the message names: weir COMMAND --help lists what a command takes, docs/reference/http.md what an address takes.",
   },
   would_overwrite: {
     meaning: "The command would overwrite files that it did not write.",

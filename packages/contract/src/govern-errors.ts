@@ -85,7 +85,7 @@ export const governErrorCodes = {
     meaning:
       "An erasure would reach more identifiers or records than the limits of the project allow. Nothing was erased.",
     remedy:
-      "weir erase --dry-run shows what it reaches. If all of it is of the one person, ask again with --allow-many and the reason.",
+      "A dry run shows what it reaches. If all of it is of the one person, ask again with --allow-many (allowMany over HTTP) and the reason.",
   },
   erasure_blocked: {
     status: 409,

@@ -258,6 +258,18 @@ test("a large result waits for a client that does not read, and is given up afte
   expect(text.length).toBeLessThan(100e6);
 });
 
+test("what a request lacks is answered with what helps whoever sends requests", async () => {
+  await served.open();
+  for (const path of ["/api/trace", "/api/quarantine?limit=x", "/api/tables/clicks?limit=x"]) {
+    const response = await served.get(path);
+    const { error } = JSON.parse(await new Received(response).whole()) as {
+      error: { code: string; remedy: string };
+    };
+    expect([response.statusCode, error.code]).toEqual([400, "invalid_usage"]);
+    expect(error.remedy).toContain("docs/reference/http.md");
+  }
+});
+
 test("a lookup through a collector is answered as the engine's own HTTP server does, also after a restart", async () => {
   await served.open();
   // More than goes by the channel.
