@@ -10,6 +10,7 @@ import type { Lake, LakeFile } from "./lake.ts";
 import { normalizeRecord } from "./normalize.ts";
 import type { BatchPlan } from "./planner.ts";
 import type { Staging } from "./privacy/assign.ts";
+import { maskSentNames } from "./privacy/sent-names.ts";
 import { takeOutPii } from "./privacy/tokenize.ts";
 import type { Vault } from "./privacy/vault.ts";
 
@@ -206,6 +207,8 @@ async function readLines(sql: Sql, { store }: StageContext, plan: BatchPlan): Pr
 
 /** `routes`: what each name that a record was sent under means to its source. Gives the contracts that have lines. */
 async function routeLines({ sql, schema }: Staging, program: Program): Promise<ContractProgram[]> {
+  if (program.privacy.detect)
+    await maskSentNames(sql, (source, name) => resolveRoute(program, source, name).reason);
   const sent = await sql.rows<{ source: string; sent: string | null }>(
     `SELECT DISTINCT s.source, l.contract AS sent FROM lines l JOIN segments s USING (seg) WHERE l.error IS NULL`,
   );

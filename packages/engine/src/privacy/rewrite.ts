@@ -32,11 +32,16 @@ function maskedObject(
   declared: Declared,
 ): string {
   const byName = new Map(fields.map((field) => [field.name, field]));
+  const names = new Set(byName.keys());
   return rawObject(
     rawMembers(object).map(({ name, value }) => {
       const field = byName.get(name);
       const at = [...path, name];
-      if (field === undefined) return { name, value: maskedValue(value) };
+      if (field === undefined) {
+        const free = freeName(maskText(name), names);
+        names.add(free);
+        return { name: free, value: maskedValue(value) };
+      }
       return {
         name,
         value: declared.has(declaredAt(at)) ? value : maskedField(value, field.type, at, declared),

@@ -1,13 +1,16 @@
 import type { ContractProgram } from "@weir/compile";
+import { jsonPointer, parsePointer } from "@weir/contract";
 import { eachRow } from "../each-row.ts";
 import { isObjectText } from "../raw-json.ts";
 import type { Staging } from "./assign.ts";
+import { maskText } from "./detect.ts";
 import { rewrittenAt } from "./rewrite.ts";
 import type { Vault } from "./vault.ts";
 
 /**
  * Seals records that failed, as they have personal values at places that nobody knows: their text or bytes, what an error's detail
- * says of them, and what violations found. Reasons, pointers and keywords stay readable.
+ * says of them, and what violations found. Reasons, pointers and keywords stay readable; names in a pointer are the sender's where
+ * nobody declared them, and searched like free text.
  */
 export async function sealRejected(
   { sql, schema }: Staging,
@@ -81,14 +84,19 @@ function sealedFindings(
   // What was found at an object has what is in it.
   const hasCode = (pointer: string): boolean =>
     pointers.some((code) => code === pointer || code.startsWith(`${pointer}/`));
-  const sealed = (JSON.parse(violations) as Found[]).map((one) =>
-    one.found === ""
-      ? one
-      : {
-          ...one,
-          found: hasCode(one.pointer) ? "***" : seal(one.found),
-          message: `${one.pointer === "" ? "The record" : one.pointer} breaks ${one.keyword} ${one.expected}.`,
-        },
-  );
+  const sealed = (JSON.parse(violations) as Found[]).map((one) => {
+    const pointer = maskedPointer(one.pointer);
+    const place = pointer === "" ? "The record" : pointer;
+    if (one.found === "")
+      return pointer === one.pointer ? one : { ...one, pointer, message: `${place} is missing.` };
+    return {
+      ...one,
+      pointer,
+      found: hasCode(one.pointer) ? "***" : seal(one.found),
+      message: `${place} breaks ${one.keyword} ${one.expected}.`,
+    };
+  });
   return JSON.stringify(sealed);
 }
+
+const maskedPointer = (pointer: string): string => jsonPointer((parsePointer(pointer) ?? []).map(maskText));
