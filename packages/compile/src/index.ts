@@ -38,6 +38,7 @@ export type {
   TableSpec,
 } from "./table.ts";
 export type { PrivacySpec, SubjectField } from "./privacy.ts";
+export { contentOf, keyedContent } from "./duckdb/content.ts";
 export { sameValue } from "./duckdb/subjects.ts";
 export { keepsValues } from "./column-type.ts";
 export { valueType } from "./field-type.ts";

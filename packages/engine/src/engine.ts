@@ -202,7 +202,7 @@ export class Engine {
       const access = await AccessViews.create(commitSql, lake, views, options);
       const replaced = new ReplacedFiles(lake, settings.replacedGraceMs);
       const snapshots = new Snapshots(database, lake, replaced, views);
-      const ids = await IdStore.open(commitSql, join(state, "ids"), settings);
+      const ids = await IdStore.open(commitSql, join(state, "ids"), settings, vault);
       const planner = new Planner(options.store, planSql, settings, new BackfillShares(options.dataDir));
       await planner.recover();
       const retention = new LogRetention(options.store, settings);

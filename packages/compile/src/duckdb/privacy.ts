@@ -11,7 +11,7 @@ import { refreshStatement, rowsTable } from "./rows.ts";
  * Beside the relations of rows.ts these statements read and leave
  *   pii_wanted(kind, value, subject)   values that need a token, and whose they are
  *   pii_map(kind, value, h0, h1, id, token)   their tokens; made by the engine in between
- *   tagged_<contract>(_key, _content, v.., t..)  of valid rows the text's hash, the values, and what stands for them
+ *   tagged_<contract>(_key, _content, v.., t..)  of valid rows the content, the values, and what stands for them
  *   texts(_key, text, done)            texts as they are kept, where they are not what `kept` makes of them; `done` where the
  *                                      text is right, else JavaScript writes it
  *

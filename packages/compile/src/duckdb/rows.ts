@@ -2,6 +2,7 @@ import type { ContractModel } from "../model.ts";
 import type { Field } from "../field-type.ts";
 import type { Statement } from "../program.ts";
 import { ident, lines, text } from "../sql.ts";
+import { contentOf } from "./content.ts";
 import { jsonTypes, leafType, sqlType, typedLeafChecks, typedLeafValue } from "./leaf.ts";
 
 /**
@@ -124,7 +125,7 @@ export function rowsStatement(contract: ContractModel): Statement {
     purpose: "Take each record apart, check every field, keep what the contract does not declare",
     // `_unknown` holds for rows with the plain types, which all rows that SQL accepts are.
     sql: `CREATE TABLE ${rowsTable(contract.name)} AS
-SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, hash(text) AS _content,
+SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, ${contentOf("text")} AS _content,
   ${lines(valueColumns(contract, leaves))},
   CASE WHEN _unknown THEN json_merge_patch(text, ${patch}) END AS _extra,
   coalesce(
@@ -165,7 +166,7 @@ export function fixesStatement(contract: ContractModel): Statement {
     name: `accepted rows of ${contract.name}`,
     purpose: "Add the records that only Ajv could judge",
     sql: `INSERT INTO ${rowsTable(contract.name)} BY NAME
-SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, hash(l.text) AS _content,
+SELECT _key, seg AS _seg, line AS _line, make_timestamp(received) AS _received_at, ${contentOf("l.text")} AS _content,
   ${lines(valueColumns(contract, leaves))},
   extra::JSON AS _extra, TRUE AS _ok
 FROM (

@@ -13,9 +13,12 @@ import type { IdColumns } from "./recent-ids.ts";
  * they become a sorted run on disk; runs of like size are merged, so that there are few. Newer entries hide older
  * ones of the same id.
  *
- * Of two records with one id the one with the lesser (event time, content hash) counts, whichever came first: the
+ * Of two records with one id the one with the lesser (event time, content) counts, whichever came first: the
  * result depends on the set of records only. Mostly both are the same record sent twice. Where a record that came
  * later wins, the caller takes the earlier one back (`superseded`).
+ *
+ * Contents have a key since there is a vault. The same record, loaded before that and sent again, is a duplicate; of two different ones
+ * with one id and one event time, of which one was loaded before, that counts whose number is the lesser.
  */
 export interface BatchIds extends IdColumns {
   readonly size: number;
@@ -53,6 +56,9 @@ const entriesAtOnce = 8_192;
  */
 export const forgottenTime = 2n ** 63n - 1n;
 
+/** What the content of a record that was loaded before there was a vault is by its key. */
+export type Keyed = (content: bigint) => bigint;
+
 /** Whether a loaded record keeps its place whatever comes, by its event time in microseconds. */
 export type KeepsPlace = (timeUs: bigint) => boolean;
 
@@ -64,12 +70,14 @@ export class IdIndex {
   /** Newest first. */
   #runs: { run: IdRun; info: RunInfo }[] = [];
   #batch = 0;
+  readonly #keyed: Keyed | undefined;
 
   /**
    * @param newestFirst the runs of the manifest
    * @param recentIds how many ids become a run; room is made for half as many more, for the batch that gets there
    */
-  constructor(newestFirst: readonly RunInfo[], recentIds = 0) {
+  constructor(newestFirst: readonly RunInfo[], recentIds = 0, keyed?: Keyed) {
+    this.#keyed = keyed;
     this.#recent = new RecentIds(2 ** Math.max(16, Math.ceil(Math.log2(Math.max(1, recentIds * 1.5)))));
     this.#runs = newestFirst.map((info) => ({ run: IdRun.open(info.path), info }));
   }
@@ -165,7 +173,7 @@ export class IdIndex {
         continue;
       }
       const known = this.#findInRuns(h0, h1, h2, h3);
-      if (known !== undefined && (!isLess(ids, i, known) || keepsPlace(known.time))) {
+      if (known !== undefined && (!this.#isLess(ids, i, known) || keepsPlace(known.time))) {
         duplicates.push(row);
         continue;
       }
@@ -188,7 +196,7 @@ export class IdIndex {
   ): void {
     const known = { time: this.#recent.timeOf(entry), content: this.#recent.contentOf(entry) };
     const rival = this.#recent.rowIn(entry, this.#batch);
-    if (!isLess(ids, i, known) || (rival < 0 && keepsPlace(known.time))) {
+    if (!this.#isLess(ids, i, known) || (rival < 0 && keepsPlace(known.time))) {
       duplicates.push(row);
       return;
     }
@@ -201,6 +209,13 @@ export class IdIndex {
     } else if (known.time !== forgottenTime) superseded.set(entry, { ...known, row });
     this.#recent.set(entry, ids.time[i] as bigint, ids.content[i] as bigint);
     this.#recent.mark(entry, this.#batch, row);
+  }
+
+  #isLess(ids: BatchIds, i: number, known: KnownId): boolean {
+    const time = ids.time[i] as bigint;
+    const content = ids.content[i] as bigint;
+    if (time !== known.time) return time < known.time;
+    return content < known.content && this.#keyed?.(known.content) !== content;
   }
 
   #findInRuns(h0: number, h1: number, h2: number, h3: number): KnownId | undefined {
@@ -288,11 +303,6 @@ export class IdIndex {
     for (const { run } of this.#runs) run.close();
     this.#runs = [];
   }
-}
-
-function isLess(ids: BatchIds, i: number, known: KnownId): boolean {
-  const time = ids.time[i] as bigint;
-  return time < known.time || (time === known.time && (ids.content[i] as bigint) < known.content);
 }
 
 function writeEntry(out: Buffer, at: number, columns: IdColumns, entry: number): void {

@@ -4,6 +4,8 @@ import { text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "../database.ts";
 import { makeDirectory } from "../durable.ts";
+import { keyedContent } from "../privacy/cipher.ts";
+import type { Vault } from "../privacy/vault.ts";
 import type { ResolvedSettings } from "../settings.ts";
 import { IdIndex } from "./id-index.ts";
 import type { RunInfo } from "./id-index.ts";
@@ -26,7 +28,13 @@ export class IdStore {
     this.#sequence = sequence;
   }
 
-  static async open(sql: Sql, directory: string, settings: ResolvedSettings): Promise<IdStore> {
+  /** @param vault gives contents a key; records that were loaded before there was one have theirs without */
+  static async open(
+    sql: Sql,
+    directory: string,
+    settings: ResolvedSettings,
+    vault?: Pick<Vault, "contentSecret">,
+  ): Promise<IdStore> {
     makeDirectory(directory);
     const runs = await sql.rows<{ path: string; ids: number; newest: number; seq: number }>(
       `SELECT path, ids::DOUBLE AS ids, newest_received_us::DOUBLE AS newest, seq::DOUBLE AS seq
@@ -45,6 +53,7 @@ export class IdStore {
         newestReceivedUs: newest,
       })),
       settings.recentIds,
+      vault && ((content) => keyedContent(vault.contentSecret, content)),
     );
     const result = await sql.stream(
       `SELECT h0, h1, h2, h3, t, content FROM db.weir.id_recent ORDER BY "commit"`,

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 
 /** AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce: `nonce | ciphertext | tag`. */
 const nonceBytes = 12;
@@ -52,6 +52,10 @@ export function numberTexts(
   const texts = cipher.update(blocks);
   return Array.from(numbers, (_, i) => texts.toString("base64url", i * blockBytes, (i + 1) * blockBytes));
 }
+
+/** A record's content with the vault's key, as the compiler's content.ts makes it in SQL. */
+export const keyedContent = (secret: string, content: bigint): bigint =>
+  createHash("md5").update(`${secret}${content}`).digest().readBigUInt64LE(8);
 
 /** A key for one purpose from a key for many (HKDF-SHA-256, RFC 5869). */
 export const keyFor = (key: Buffer, purpose: string): Buffer =>

@@ -1,5 +1,5 @@
 import type { ContractProgram, Program } from "@weir/compile";
-import { keptText, taggedTable, text, unprovenTexts } from "@weir/compile";
+import { contentOf, keptText, taggedTable, text, unprovenTexts } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import { eachRow } from "../each-row.ts";
 import { normalizeRecord } from "../normalize.ts";
@@ -16,7 +16,7 @@ import type { Vault } from "./vault.ts";
  *
  * Reads `lines`, `routes`, `rejects` and the `rows_<contract>` of valid records (see `duckdb/rows.ts` of the compiler), all as received. Leaves
  * the rows with tokens, `lines` with the texts of failed records alone, sealed, and `kept_lines` with all texts as they are kept, each
- * with the hash of the original as `content` where it was changed. Which records are valid stays the same, and what they are deduplicated by.
+ * with that of the original (see content.ts of the compiler) as `content` where it was changed. Which records are valid stays the same, and what they are deduplicated by.
  *
  * Crash points: nothing of the batch is on disk, and what it needs of the vault is, before this resolves. When the batch
  * runs again, it finds its values in the vault.
@@ -75,7 +75,7 @@ function keptLines(orders: ReadonlyMap<ContractProgram, readonly number[]>): str
     ({ model }) => `AND l._key NOT IN (SELECT _key FROM ${taggedTable(model.name)})`,
   );
   return `${selects.join("")}SELECT l.* REPLACE (coalesce(s.error, l.error) AS error, coalesce(s.text, x.text, l.text) AS text),
-      CASE WHEN x.text <> l.text THEN hash(l.text) END AS content
+      CASE WHEN x.text <> l.text THEN ${contentOf("l.text")} END AS content
     FROM received_lines l LEFT JOIN texts x USING (_key) LEFT JOIN sealed s USING (_key) WHERE TRUE ${others.join(" ")}`;
 }
 

@@ -86,6 +86,8 @@ export class Vault {
   readonly #salts: readonly Salt[];
   /** The secret of values' hashes, in hexadecimal. */
   readonly hashSecret: string;
+  /** That of records' contents: what MD5 takes in one block with a number behind it. */
+  readonly contentSecret: string;
   /** Keys of subjects, unwrapped, those used last. */
   readonly #keys = new Map<number, Buffer>();
   readonly #sealing = new Map<string, Buffer>();
@@ -102,6 +104,7 @@ export class Vault {
     this.#wrapKey = keyFor(key, "wrap");
     this.#tokenKey = keyFor(key, "token");
     this.hashSecret = keyFor(key, "hash").toString("hex");
+    this.contentSecret = keyFor(key, "content").toString("hex").slice(0, 32);
     this.index = index;
     this.numberedFrom = counts.numberedFrom;
     this.#salts = counts.salts;
@@ -201,9 +204,11 @@ export class Vault {
     };
   }
 
-  /** Lets a connection compute hashes of values. */
+  /** Lets a connection compute hashes of values, and contents of records. */
   async prepare(sql: Sql): Promise<void> {
-    await sql.run(`SET VARIABLE weir_vault = '${this.hashSecret}'`);
+    await sql.run(
+      `SET VARIABLE weir_vault = '${this.hashSecret}'; SET VARIABLE weir_content = '${this.contentSecret}'`,
+    );
   }
 
   /** The tokens that a value has, of one kind or of any. */

@@ -1,5 +1,4 @@
-import { text } from "@weir/compile";
-import { ident } from "@weir/compile";
+import { ident, keyedContent, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { CleanManifest } from "../shadow/manifest.ts";
 import { cleanRows } from "../history.ts";
@@ -167,9 +166,13 @@ async function addDuplicates(
     INSERT INTO candidates SELECT r.*, ${rank.raw}, FALSE, TRUE, NULL FROM temp.valid_again r WHERE NOT ${isHidden}`);
 }
 
-/** Which candidate of each id wins. */
-export const best = `SELECT contract, id, t, c, source, writer, number, line, rank, in_file FROM candidates WHERE eligible
-  QUALIFY row_number() OVER (PARTITION BY contract, id ORDER BY t, c, rank, source, writer, number, line) = 1`;
+/** Which candidate of each id wins. One that was loaded before there was a vault is the same record as one with its content by the key. */
+export const best = `SELECT o.contract, o.id, o.t, o.c, source, writer, number, line, rank, in_file
+  FROM (SELECT *, ${keyedContent("c")} AS keyed FROM candidates WHERE eligible) o
+  LEFT JOIN (SELECT DISTINCT contract, id, t, c FROM candidates WHERE eligible) k
+    ON k.contract = o.contract AND k.id = o.id AND k.t = o.t AND k.c = o.keyed
+  QUALIFY row_number() OVER (PARTITION BY o.contract, o.id
+    ORDER BY o.t, coalesce(k.c, o.c), rank, source, writer, number, line) = 1`;
 
 /** Hides what has a row and does not win; gives a row to what wins and has none. */
 async function decide({ host, space, task }: AdvanceContext, commit: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { ContractProgram } from "@weir/compile";
-import { text } from "@weir/compile";
+import { keyedContent, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import { cleanRows } from "../history.ts";
 import type { Lake } from "../lake.ts";
@@ -130,7 +130,7 @@ export async function judgeIds(space: Workspace, contracts: readonly ContractPro
       ORDER BY v.t, v.c, o.line IS NULL, v.source, v.writer, v.number, v.line) = 1;
     CREATE OR REPLACE TABLE affected AS
     SELECT coalesce(w.contract, o.contract) AS contract, coalesce(w.id, o.id) AS id,
-      bool_or(o.id IS NOT NULL AND (w.id IS NULL OR w.t > o.t OR (w.t = o.t AND w.c > o.c))) AS vanished
+      bool_or(o.id IS NOT NULL AND (w.id IS NULL OR w.t > o.t OR (w.t = o.t AND w.c > o.c AND w.c <> ${keyedContent("o.c")}))) AS vanished
     FROM winners w FULL JOIN (SELECT * FROM removed WHERE NOT hidden) o ON o.contract = w.contract AND o.id = w.id
     WHERE NOT coalesce(w.t = o.t AND w.c = o.c AND ${samePlace("w", "o")}, FALSE) GROUP BY ALL;
     DELETE FROM candidates;

@@ -104,7 +104,11 @@ export async function shapedManifest(
   };
 }
 
-/** Compares, contract by contract, the live records of the interval with those that are to take their place. */
+/**
+ * Compares, contract by contract, the live records of the interval with those that are to take their place. Not their contents: what is at
+ * one place in the log is one record, and its content another one where it was made before there was a vault, or of a text that is not wholly
+ * restored.
+ */
 export async function compareRecords({ host, space }: DeriveContext): Promise<ViewComparison[]> {
   const found: ViewComparison[] = [];
   const results = await space.results("clean");
@@ -128,8 +132,8 @@ export async function compareRecords({ host, space }: DeriveContext): Promise<Vi
       await compareRows(
         space.sql,
         name,
-        `SELECT * FROM (${all(rows.map(({ path }) => path))}) c WHERE EXISTS (SELECT 1 FROM removed v WHERE NOT v.hidden AND ${of})`,
-        `SELECT * FROM (${all(paths)}) c WHERE NOT EXISTS (SELECT 1 FROM candidates v WHERE v.hidden_at IS NOT NULL AND ${of})`,
+        `SELECT * EXCLUDE (_content) FROM (${all(rows.map(({ path }) => path))}) c WHERE EXISTS (SELECT 1 FROM removed v WHERE NOT v.hidden AND ${of})`,
+        `SELECT * EXCLUDE (_content) FROM (${all(paths)}) c WHERE NOT EXISTS (SELECT 1 FROM candidates v WHERE v.hidden_at IS NOT NULL AND ${of})`,
         ["_source", "_writer", "_number", "_line"],
       ),
     );

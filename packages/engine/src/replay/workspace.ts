@@ -5,6 +5,7 @@ import { Database } from "../database.ts";
 import type { JsonValue, Sql } from "../database.ts";
 import { Lake } from "../lake.ts";
 import type { LakeFile } from "../lake.ts";
+import type { Vault } from "../privacy/vault.ts";
 
 /** The place of a record in the log. Raw has each once. */
 export const place = ["source", "writer", "number", "line"] as const;
@@ -89,12 +90,17 @@ export class Workspace {
   }
 
   /** @param directory the task's own */
-  static async open(directory: string, memoryLimit: string): Promise<Workspace> {
+  static async open(
+    directory: string,
+    memoryLimit: string,
+    vault?: Pick<Vault, "prepare">,
+  ): Promise<Workspace> {
     const file = join(directory, "replay.duckdb");
     const database = await Database.open(file, join(directory, "replay-tmp"), { memoryLimit });
     try {
       const sql = await database.connect();
       await sql.run("USE db.main");
+      await vault?.prepare(sql);
       const tables = await sql.rows(
         "SELECT 1 AS one FROM duckdb_tables() WHERE database_name = 'db' AND table_name = 'replay'",
       );

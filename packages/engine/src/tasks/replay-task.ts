@@ -106,7 +106,7 @@ export class ReplayTask implements TaskKind {
     const replay: Replay = {
       run,
       sql,
-      space: await Workspace.open(host.shadowDirectory(task.id), host.memoryLimit),
+      space: await Workspace.open(host.shadowDirectory(task.id), host.memoryLimit, host.vault),
       chunkRows: this.#chunkRows,
       suppressed: host.suppression.changes,
       progress: task.progress,
