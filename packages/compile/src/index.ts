@@ -3,6 +3,7 @@ export { explainProgram, personalFields } from "./program.ts";
 export type {
   ContractPrivacy,
   ContractProgram,
+  HistoryParts,
   Invariant,
   PersonalField,
   Program,
@@ -14,6 +15,7 @@ export type {
   TableView,
   UserSql,
 } from "./program.ts";
+export { historyBorder, keptStates } from "./duckdb/entity-prune.ts";
 export { rollup, sessions } from "./builders.ts";
 export { derive } from "./derive-builder.ts";
 export type { KeyMapping } from "./derive-builder.ts";

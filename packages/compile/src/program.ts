@@ -96,6 +96,8 @@ export interface TableParts {
   readonly retractsWith?: readonly string[];
   /** `events_<table>` with all records of the groups in `affected_<table>`, where `fresh_<contract>` is all of the clean zone. */
   readonly affectedEvents?: Statement;
+  /** Every state that its rows had, where it keeps them. */
+  readonly history?: HistoryParts;
   /** What users read; the first has the table's name. */
   readonly views: readonly TableView[];
   /** The columns of the first view that name a row. */
@@ -129,6 +131,20 @@ export interface TableParts {
   readonly invariants?: readonly Invariant[];
   /** SQL of the user's in the statements above, which only a database can check. */
   readonly userSql?: UserSql;
+}
+
+/** How a history is cut off at a border; see `duckdb/entity-prune.ts` for the variables that the statements read. */
+export interface HistoryParts {
+  /** The name of the view with it; of its rows only those of `keptStates` may be read. */
+  readonly view: string;
+  /** The state table with what it is made of, which has a column `_hash`. */
+  readonly records: string;
+  /** Removes what no state needs that is in force at the border or later. */
+  readonly prune: readonly Statement[];
+  /** Has a row for each record that went. */
+  readonly pruned: string;
+  /** Drops what the statements leave on the connection. */
+  readonly drop: string;
 }
 
 /** Something that must hold, and a query whose rows are where it does not. */

@@ -22,7 +22,7 @@ const schemaOf = (role: string): string => `access_${role}`;
 
 /** What a role that does not see everything may read beside views: nothing in these is of a record. */
 const plainTables = new Set(
-  "commits counts commit_counts offsets files tables removed clean_edges partial_tables aside contracts".split(
+  "commits counts commit_counts offsets files tables removed clean_edges history_borders partial_tables aside contracts".split(
     " ",
   ),
 );

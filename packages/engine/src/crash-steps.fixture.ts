@@ -18,6 +18,8 @@ interface Way {
   readonly fresh?: true;
   /** Only where something is old enough to go, or nobody waits to read; its tests are in lake-crash.test.ts. */
   readonly retention?: true;
+  /** Only where histories of entities are kept for a time; its tests are in history-crash.long.test.ts. */
+  readonly history?: true;
   /** The step to be killed at before. */
   readonly after?: string;
 }
@@ -48,13 +50,24 @@ const ways: Readonly<Record<string, Way>> = {
   "engine.retain.counted": { retention: true },
   "engine.retain.before_commit": { retention: true },
   "engine.retain.committed": { retention: true },
+  "engine.retain.border_moved": { history: true },
+  "engine.retain.history_before_commit": { history: true },
+  "engine.retain.history_pruned": { history: true },
   "engine.lake.file_removed": { retention: true },
 };
 
 /** Steps of the first start only, and all others but those of tasks, which somebody has to ask for. */
 export const firstSteps: readonly string[] = engineFailpoints.filter((step) => ways[step]?.fresh === true);
 export const steps: readonly string[] = [...engineFailpoints, ...removalSteps].filter(
-  (step) => !firstSteps.includes(step) && ways[step]?.retention !== true && !step.startsWith("engine.task."),
+  (step) =>
+    !firstSteps.includes(step) &&
+    ways[step]?.retention !== true &&
+    ways[step]?.history !== true &&
+    !step.startsWith("engine.task."),
+);
+/** Steps of cutting off histories. */
+export const historySteps: readonly string[] = engineFailpoints.filter(
+  (step) => ways[step]?.history === true,
 );
 /** Steps of retention. */
 export const retentionSteps: readonly string[] = engineFailpoints.filter(

@@ -7,6 +7,7 @@ import type { Database, Sql } from "./database.ts";
 import type { Erasures } from "./erase/erasures.ts";
 import type { Suppression } from "./erase/suppression.ts";
 import type { IdStore } from "./ids/id-store.ts";
+import { knownOf } from "./keep.ts";
 import type { Retention } from "./keep.ts";
 import type { LakeUpkeep } from "./lake-upkeep.ts";
 import type { Lake } from "./lake.ts";
@@ -52,15 +53,8 @@ export type EngineEvent =
   | { readonly kind: "erasure_late"; readonly id: string; readonly share: number };
 
 /** @throws WeirError `project_invalid`, `duration_invalid` */
-export const settingsOf = ({
-  settings,
-  retention,
-  program: { contracts, tables },
-}: EngineOptions): ResolvedSettings =>
-  resolveSettings(settings, retention, {
-    contracts: contracts.map(({ contract }) => contract.name),
-    tables: tables.map(({ name }) => name),
-  });
+export const settingsOf = ({ settings, retention, program }: EngineOptions): ResolvedSettings =>
+  resolveSettings(settings, retention, knownOf(program));
 
 /** What an engine is put together from. */
 export interface EngineParts {

@@ -3,6 +3,7 @@ export { Engine } from "./engine.ts";
 export type { EngineEvent, EngineOptions } from "./engine-options.ts";
 export type { EngineSettings } from "./settings.ts";
 export { defaultShare } from "./backfill-shares.ts";
+export { knownOf } from "./keep.ts";
 export { resolveSettings } from "./settings.ts";
 export { resolveErasure } from "./erase/settings.ts";
 export type { RoleMasks } from "./access-views.ts";

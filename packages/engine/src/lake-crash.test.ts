@@ -15,6 +15,8 @@ const forever: ResolvedRetention = {
   quarantineMs: undefined,
   cleanMs: undefined,
   cleanOf: {},
+  historyMs: undefined,
+  historyOf: {},
   rebuildFromKept: [],
 };
 /** Commits small enough that files end at many times. */

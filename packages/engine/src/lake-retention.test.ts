@@ -44,6 +44,8 @@ const forever: ResolvedRetention = {
   quarantineMs: undefined,
   cleanMs: undefined,
   cleanOf: {},
+  historyMs: undefined,
+  historyOf: {},
   rebuildFromKept: [],
 };
 
@@ -296,7 +298,7 @@ test("what another record took the place of is not merged along", async () => {
 });
 
 test("lengths are checked before anything is opened", () => {
-  const known = { contracts: ["sold"], tables: ["daily"] };
+  const known = { contracts: ["sold"], tables: ["daily"], entities: ["last"] };
   const refused = (retention: Parameters<typeof resolveRetention>[0], horizonDays = 30): unknown => {
     try {
       return resolveRetention(retention, horizonDays * dayMs, known);
@@ -317,6 +319,16 @@ test("lengths are checked before anything is opened", () => {
     quarantineMs: 180 * dayMs,
     cleanMs: undefined,
     cleanOf: { sold: null },
+    historyMs: undefined,
+  });
+  expect(refused({ history: "90d" })).toMatchObject({ historyMs: 90 * dayMs, historyOf: {} });
+  expect(refused({ history: { last: "1h" } })).toMatchObject({
+    historyMs: undefined,
+    historyOf: { last: 3_600_000 },
+  });
+  expect(refused({ history: { daily: "90d" } })).toMatchObject({
+    code: "project_invalid",
+    where: "retention.history",
   });
 });
 

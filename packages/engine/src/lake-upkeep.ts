@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Compaction } from "./compact.ts";
 import type { Sql } from "./database.ts";
+import { HistoryRetention } from "./history-retention.ts";
 import type { Lake } from "./lake.ts";
 import { LakeRetention } from "./lake-retention.ts";
 import type { RemovedHistory } from "./removed-history.ts";
@@ -12,12 +13,13 @@ type Exclusive = (step: () => Promise<void>) => Promise<void>;
 
 /**
  * What happens to the lake's files beside commits, one thing at a time: old ones go, small ones are merged, and those that
- * nothing lists any more are removed.
+ * nothing lists any more are removed. Histories of entities are cut off in the same round.
  */
 export class LakeUpkeep {
   readonly #lake: Lake;
   readonly #sql: Sql;
   readonly #retention: LakeRetention;
+  readonly #histories: HistoryRetention;
   readonly #compaction: Compaction;
   readonly replaced: ReplacedFiles;
   #running: Promise<void> | undefined;
@@ -26,7 +28,7 @@ export class LakeUpkeep {
   constructor(parts: {
     readonly lake: Lake;
     readonly sql: Sql;
-    readonly settings: Pick<ResolvedSettings, "keep" | "quietMs">;
+    readonly settings: Pick<ResolvedSettings, "keep" | "quietMs" | "historyStepMs">;
     readonly history: RemovedHistory;
     readonly replaced: ReplacedFiles;
   }) {
@@ -34,6 +36,7 @@ export class LakeUpkeep {
     this.#sql = parts.sql;
     this.replaced = parts.replaced;
     this.#retention = new LakeRetention(parts.lake, parts.settings.keep, parts.history, parts.replaced);
+    this.#histories = new HistoryRetention(parts.history.program, parts.settings);
     this.#compaction = new Compaction(parts.lake, parts.replaced, parts.settings.quietMs);
   }
 
@@ -73,6 +76,7 @@ export class LakeUpkeep {
 
   async #run(nowMs: number, exclusive: Exclusive): Promise<void> {
     await this.#retention.run(this.#sql, nowMs, exclusive);
+    await this.#histories.run(this.#sql, nowMs, exclusive);
     await this.#compaction.run(this.#sql, nowMs, exclusive);
   }
 

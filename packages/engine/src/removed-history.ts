@@ -18,13 +18,13 @@ import type { Sql } from "./database.ts";
  * - A table that was built from more than is left is not built anew (`wouldLose`), unless the project says so.
  */
 export class RemovedHistory {
-  readonly #program: Program;
+  readonly program: Program;
   readonly #mayLose: ReadonlySet<string>;
   /** Edges by contract, microseconds since the epoch. */
   #edges: ReadonlyMap<string, bigint> = new Map();
 
   private constructor(program: Program, mayLose: readonly string[]) {
-    this.#program = program;
+    this.program = program;
     this.#mayLose = new Set(mayLose);
   }
 
@@ -50,7 +50,7 @@ export class RemovedHistory {
   keepsPlace(contract: string): ((timeUs: bigint) => boolean) | undefined {
     if (this.#edges.size === 0) return undefined;
     const own = this.#edges.get(contract);
-    const tables = reachedTables(this.#program, ({ from }) => from.includes(contract));
+    const tables = reachedTables(this.program, ({ from }) => from.includes(contract));
     let before = own === undefined ? undefined : own + 1n;
     for (const { from, reachMs } of tables) {
       for (const edge of from.flatMap((name) => this.#edges.get(name) ?? [])) {

@@ -27,6 +27,7 @@ const layout = "1";
  *   aside      tables that are not brought up to date, since which commit and why; see aside.ts
  *   clean_edges     up to which event time contracts have lost records of the clean zone (see removed-history.ts)
  *   removed    rows that retention took from each zone
+ *   history_borders up to when histories of entities are cut off, and up to when what then is not needed has gone (see history-retention.ts)
  *   partial_tables  tables that were built after records of theirs had gone
  *   tasks      what operators asked for, and how far it is (see tasks/ledger.ts)
  *   barriers   commits at which files of the clean zone stay apart (see shadow/barriers.ts)
@@ -53,6 +54,7 @@ const statements = [
   `CREATE TABLE IF NOT EXISTS db.weir.aside (name VARCHAR, reason VARCHAR, since UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.clean_edges (contract VARCHAR PRIMARY KEY, edge_us BIGINT)`,
   `CREATE TABLE IF NOT EXISTS db.weir.removed (zone VARCHAR, source VARCHAR, contract VARCHAR, "rows" BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS db.weir.history_borders (name VARCHAR PRIMARY KEY, border TIMESTAMP, pruned TIMESTAMP)`,
   `CREATE TABLE IF NOT EXISTS db.weir.partial_tables (name VARCHAR PRIMARY KEY, since VARCHAR)`,
   changesSchema,
   tasksSchema,

@@ -43,6 +43,8 @@ export interface ResolvedSettings {
   /** Runs are not merged past this number of ids. */
   readonly largestRun: number;
   readonly keep: ResolvedRetention;
+  /** The border of a history moves by so much at a time at most: each time all of it is read. */
+  readonly historyStepMs: number;
   /** How long files that were replaced stay at least. */
   readonly replacedGraceMs: number;
   /** A directory of the lake that got no file for this long is merged whole. */
@@ -59,7 +61,7 @@ export interface ResolvedSettings {
 export function resolveSettings(
   settings: EngineSettings = {},
   retention: Retention = {},
-  known: Parameters<typeof resolveRetention>[2] = { contracts: [], tables: [] },
+  known: Parameters<typeof resolveRetention>[2] = { contracts: [], tables: [], entities: [] },
 ): ResolvedSettings {
   const half = Math.max(512, Math.floor(totalmem() / 2 / 1_048_576));
   return {
@@ -77,6 +79,7 @@ export function resolveSettings(
     changesKeptMs: 7 * 24 * 3_600_000,
     recentIds: 1 << 20,
     largestRun: 1 << 29,
+    historyStepMs: 24 * 3_600_000,
     replacedGraceMs: 120_000,
     quietMs: 24 * 3_600_000,
     taskMemory: `${Math.floor(half / 2)}MB`,

@@ -5,6 +5,7 @@ import { FailedTable, ofTable, storeAside, storedAside, withReaders } from "./as
 import type { Aside } from "./aside.ts";
 import { beginChanges, endChanges } from "./changes/gone.ts";
 import type { Sql } from "./database.ts";
+import { forgetBorder } from "./history-retention.ts";
 import { cleanHistory, manifestPaths } from "./history.ts";
 import type { Lake } from "./lake.ts";
 import { historyRemoved } from "./removed-history.ts";
@@ -128,7 +129,7 @@ async function doWork(
   for (const table of stale) {
     for (const state of table.state) await sql.run(`DROP TABLE db.state.${ident(state)}`);
     await sql.run(`DELETE FROM db.weir.tables WHERE name = ${text(table.name)};
-      DELETE FROM db.weir.partial_tables WHERE name = ${text(table.name)}`);
+      DELETE FROM db.weir.partial_tables WHERE name = ${text(table.name)}; ${forgetBorder(table.name)}`);
     await endChanges(sql, table.name);
     failpoint("engine.open.table_dropped");
   }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { ContractProgram, Program } from "@weir/compile";
-import { ident, text } from "@weir/compile";
+import { ident, keptStates, text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "./database.ts";
 import { notSuperseded } from "./history.ts";
@@ -127,8 +127,12 @@ export async function createViews(sql: Sql, lake: Lake, program: Program): Promi
     emptyQuery(quarantineColumns),
     `SELECT ${quarantineId} AS id, * FROM ${read("quarantine")})`,
   );
-  for (const { name, sql: query } of program.tables.flatMap((table) => table.views))
-    await sql.run(`CREATE VIEW db.main.${ident(name)} AS ${query}`);
+  for (const { name: table, views: own, history } of program.tables) {
+    for (const { name, sql: query } of own) {
+      const shown = name === history?.view ? keptStates(table, query) : query;
+      await sql.run(`CREATE VIEW db.main.${ident(name)} AS ${shown}`);
+    }
+  }
   return views;
 }
 

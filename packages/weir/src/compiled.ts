@@ -57,14 +57,11 @@ const misshapen = (file: string, error: TypeError): WeirError =>
   );
 
 /** Lengths that do not fit together. Most projects state none. */
-async function checkLengths(project: Project, { contracts, tables }: Program): Promise<void> {
+async function checkLengths(project: Project, program: Program): Promise<void> {
   const { engine, retention, privacy } = project;
   if (engine === undefined && retention === undefined && privacy === undefined) return;
-  const { resolveErasure, resolveSettings } = await import("@weir/engine");
-  const { logRetentionMs } = resolveSettings(engine, retention, {
-    contracts: contracts.map(({ contract }) => contract.name),
-    tables: tables.map(({ name }) => name),
-  });
+  const { knownOf, resolveErasure, resolveSettings } = await import("@weir/engine");
+  const { logRetentionMs } = resolveSettings(engine, retention, knownOf(program));
   resolveErasure(privacy, logRetentionMs);
 }
 

@@ -7,6 +7,7 @@ import { all, ident, lines } from "../sql.ts";
 import type { EnrichSpec } from "../table.ts";
 import type { TableScope } from "./dialect.ts";
 import { historyQuery } from "./entity-history.ts";
+import { historyBorder } from "./entity-prune.ts";
 import { affectedTable, changedFrom, changedStatement, changedTable, columnOf } from "./events.ts";
 import { eventsView, stateTable } from "./events.ts";
 import { sqlType } from "./leaf.ts";
@@ -20,6 +21,10 @@ import { freshView, removedTable } from "./rows.ts";
  * whose grace ends. Rows that come out as they were are left alone.
  *
  * A row that is held back (see `graceMs`) is in the state with `_visible` false.
+ *
+ * Of a history that is cut off at a border (see entity-prune.ts), nothing is taken for records that happened before it: those
+ * that are there by then stay as they are, and of those that come later nobody knows (`_matched` NULL). Only where a parent
+ * lost a record, its records are computed again, whenever they happened: its history has just been made of all its records.
  */
 export function enrichProgram(name: string, spec: EnrichSpec, scope: TableScope): TableParts {
   const model = enrichModel(name, spec, scope);
@@ -73,6 +78,7 @@ SELECT DISTINCT ${ident(id)} FROM ${removedTable(model.contract.name)}`,
     key: [id],
     stamped: `SELECT ${[...shown.map(ident), "_commit"].join(", ")} FROM ${state}${visible}`,
     time: model.time,
+    ...(model.asOf === undefined ? {} : { concerns: unknownQuery(model) }),
     invariants: [{ name: `parents of ${name}`, breaches: breachesQuery(model) }],
     watches: [model.watched],
     ...(spec.graceMs === undefined ? {} : { everyBatch: true }),
@@ -100,6 +106,8 @@ interface EnrichModel {
 }
 
 interface ParentHistory {
+  /** SQL timestamp from when on it is whole. */
+  readonly border: string;
   /** The tables of the parents' records, and of their fences where there can be some. */
   readonly records: string;
   readonly fences: string | undefined;
@@ -139,6 +147,7 @@ function parentHistory({ to }: EnrichSpec, scope: TableScope, { stateTables }: T
   const [, records = "", fenceTable] = stateTables;
   const fences = fenceTable === undefined ? undefined : stateTable(fenceTable);
   return {
+    border: historyBorder(to),
     records: stateTable(records),
     fences,
     states: (some) => historyQuery(model, some, fences),
@@ -180,7 +189,12 @@ function mergeStatements(model: EnrichModel): Statement[] {
   const { asOf } = model;
   const isOfChanged = all([
     ...on.map(({ column, parent }) => `_c.${ident(parent)} = _t.${ident(column)}`),
-    ...(asOf === undefined ? [] : [`_t.${ident(model.time)} >= _c._since`]),
+    ...(asOf === undefined
+      ? []
+      : [
+          `_t.${ident(model.time)} >= _c._since`,
+          `(_t.${ident(model.time)} >= ${borderVariable(name)} OR _c._since = '-infinity')`,
+        ]),
   ]);
   const changed = asOf === undefined ? changedTable(model.watched) : ident(`since_${name}`);
   // Of older ones DuckDB then reads nothing.
@@ -204,12 +218,12 @@ function mergeStatements(model: EnrichModel): Statement[] {
       name: `records to match of ${name}`,
       purpose: "New ones, those of changed parents, and those whose grace ends",
       sql: `CREATE OR REPLACE TEMP TABLE ${todo} AS
-SELECT NULL::BIGINT AS _row, ${own.join(", ")}, _received, NULL AS _was FROM ${eventsView(name)}
+SELECT NULL::BIGINT AS _row, ${own.join(", ")}, _received, FALSE AS _whole, NULL AS _was FROM ${eventsView(name)}
 UNION ALL
 ${again
   .map(
-    (rows) =>
-      `SELECT _t.rowid, ${own.map((column) => `_t.${column}`).join(", ")}, _t._received, ${result("_t")} FROM ${rows}`,
+    (rows, i) =>
+      `SELECT _t.rowid, ${own.map((column) => `_t.${column}`).join(", ")}, _t._received, ${i === 0}, ${result("_t")} FROM ${rows}`,
   )
   .join("\nUNION ALL\n")}`,
     },
@@ -218,7 +232,7 @@ ${again
       name: `matched records of ${name}`,
       purpose: "With their parents; those that are as before are left out",
       sql: `CREATE OR REPLACE TEMP TABLE ${next} AS
-SELECT * FROM (${matchedQuery(model, todo, ident(`parents_${name}`))}) _n
+SELECT * FROM (${matchedQuery(model, todo, ident(`parents_${name}`), borderVariable(name))}) _n
 WHERE _row IS NULL OR ${result("_n")} IS DISTINCT FROM _was OR ${result("_n")}::VARCHAR IS DISTINCT FROM _was::VARCHAR`,
     },
     {
@@ -236,7 +250,10 @@ INSERT INTO ${state} (${stored}, _commit) SELECT ${stored}, getvariable('weir_co
  * its records from the oldest that came on, in the order of versions, nor before a fence from there on: what is in force begins
  * when its record happened, or later where older ones say so (see `historyQuery`).
  */
-function sinceStatement({ name, on, watched }: EnrichModel, { records, fences }: ParentHistory): Statement {
+function sinceStatement(
+  { name, on, watched }: EnrichModel,
+  { records, fences, border }: ParentHistory,
+): Statement {
   const since = ident(`since_${name}`);
   const keys = on.map(({ parent }) => ident(parent));
   const ofKey = on.map(({ parent }) => `_h.${ident(parent)} = _o.${ident(parent)}`);
@@ -255,9 +272,13 @@ FROM (
   FROM ${changedTable(watched)} GROUP BY ALL
 ) _o LEFT JOIN ${records} _h ON ${all([...ofKey, "_h._version >= _o._oldest"])}
 GROUP BY ALL;
-SET VARIABLE ${ident(`${name}_since`)} = (SELECT min(_since) FROM ${since})`,
+SET VARIABLE ${ident(`${name}_since`)} = (SELECT min(_since) FROM ${since});
+SET VARIABLE ${ident(`${name}_border`)} = ${border}`,
   };
 }
+
+/** From when on the parents' history is whole; see `sinceStatement`. */
+const borderVariable = (name: string): string => `getvariable('${name}_border')::TIMESTAMP`;
 
 /** The newest time of receipt at which a record's grace has ended. */
 const dueUs = (graceUs: number): string => `getvariable('weir_newest_us') - ${graceUs}`;
@@ -296,13 +317,23 @@ WHERE valid_to IS NULL OR valid_to > valid_from`;
 function breachesQuery(model: EnrichModel): string {
   const { name, columns } = model;
   const was = packed(ofParent(model), "_t");
-  const todo = `(SELECT ${columns.map(ident).join(", ")}, _received, NULL AS _row, ${was} AS _was FROM ${stateTable(name)} _t)`;
-  return `SELECT 1 FROM (${matchedQuery(model, todo, `(${parentsQuery(model)})`)}) _n
+  const kept = model.asOf === undefined ? "" : ` WHERE _t.${ident(model.time)} >= ${model.asOf.border}`;
+  const todo = `(SELECT ${columns.map(ident).join(", ")}, _received, NULL AS _row, TRUE AS _whole, ${was} AS _was FROM ${stateTable(name)} _t${kept})`;
+  return `SELECT 1 FROM (${matchedQuery(model, todo, `(${parentsQuery(model)})`, "'-infinity'")}) _n
 WHERE ${packed(ofParent(model), "_n")} IS DISTINCT FROM _was`;
 }
 
-/** The records of `todo` in the shape of the state, with `_row` and `_was`. */
-function matchedQuery(model: EnrichModel, todo: string, parents: string): string {
+/** How many rows nobody knows the parent of any more. */
+const unknownQuery = ({ name, watched }: EnrichModel): string =>
+  `SELECT count(*) || ' of its records are older than what is kept of ${watched}, and have nothing of their parents.' AS concern
+FROM ${stateTable(name)} WHERE _matched IS NULL HAVING count(*) > 0`;
+
+/**
+ * The records of `todo` in the shape of the state, with `_row` and `_was`.
+ *
+ * @param border SQL timestamp from when on the parents' history is whole, where they are taken as they were; for records with `_whole` it is in any case
+ */
+function matchedQuery(model: EnrichModel, todo: string, parents: string, border = ""): string {
   const { columns, taken, on, time, graceUs } = model;
   const equal = on.map(({ column, parent }) => `_e.${ident(column)} = _p.${ident(parent)}`);
   const isAsOf = model.asOf !== undefined;
@@ -311,9 +342,11 @@ function matchedQuery(model: EnrichModel, todo: string, parents: string): string
     ? `ASOF LEFT JOIN ${parents} _p ON ${all([...equal, `_e.${ident(time)} >= _p._from`])}`
     : `LEFT JOIN ${parents} _p ON ${all(equal)}`;
   const isMatched = isAsOf
-    ? `_p._from IS NOT NULL AND (_p._to IS NULL OR _e.${ident(time)} < _p._to) AND _p._op <> 'delete'`
+    ? `CASE WHEN _e._whole OR _e.${ident(time)} >= ${border}
+      THEN _p._from IS NOT NULL AND (_p._to IS NULL OR _e.${ident(time)} < _p._to) AND _p._op <> 'delete' END`
     : `_p.${ident(on[0]?.parent ?? "")} IS NOT NULL`;
-  const visible = graceUs === undefined ? "TRUE" : `_matched OR _received <= ${dueUs(graceUs)}`;
+  const found = isAsOf ? "coalesce(_matched, TRUE)" : "_matched";
+  const visible = graceUs === undefined ? "TRUE" : `${found} OR _received <= ${dueUs(graceUs)}`;
   return `SELECT ${[...columns, ...ofParent(model)].map(ident).join(", ")},
   ${visible} AS _visible, _received, _row, _was
 FROM (

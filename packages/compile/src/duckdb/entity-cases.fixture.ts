@@ -187,7 +187,7 @@ export const arrangements = (records: fc.Arbitrary<CleanRecord>): fc.Arbitrary<C
       return batches;
     });
 
-const sorted = (rows: readonly (EntityRow | HistoryRow)[]): string[] => rows.map(rowText).toSorted();
+export const sorted = (rows: readonly (EntityRow | HistoryRow)[]): string[] => rows.map(rowText).toSorted();
 
 const rowText = (row: EntityRow): string =>
   JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : canonical(value)));

@@ -9,7 +9,7 @@ interface EntityDefect {
 }
 
 /** Changes statements; throws when there was nothing to change. */
-function edited(statements: readonly Statement[], from: RegExp, to: string): Statement[] {
+export function edited(statements: readonly Statement[], from: RegExp, to: string): Statement[] {
   if (!statements.some(({ sql }) => from.test(sql))) throw new Error(`no statement has ${from.source}`);
   return statements.map((statement) => ({
     ...statement,

@@ -48,7 +48,7 @@ FROM (
 }
 
 /** The stored records, the truncate that fences each (`_fence`, `_fence_at`), and `_since`: the least `valid_from`. */
-function fenced(history: string, fences: string | undefined): string {
+export function fenced(history: string, fences: string | undefined): string {
   if (fences === undefined)
     return `SELECT *, NULL::VARCHAR AS _fence, NULL::TIMESTAMP AS _fence_at, _at AS _since FROM ${history}`;
   const ordered = `(SELECT _version, max(max(_at)) OVER (ORDER BY _version) AS _at FROM ${fences} GROUP BY _version)`;

@@ -16,6 +16,7 @@ import { contractModel } from "../model.ts";
 import type { Program, Statement, TableProgram } from "../program.ts";
 import { ident, text } from "../sql.ts";
 import type { EntitySpec } from "../table.ts";
+import { keptStates } from "./entity-prune.ts";
 import { typedLeafValue, leafType } from "./leaf.ts";
 
 /** A record as the clean zone has it. */
@@ -92,6 +93,38 @@ export class EntityBench {
     await this.#run([...retract, ...(affectedEvents === undefined ? [] : [affectedEvents]), ...merge]);
   }
 
+  /** Cuts the history off, a part of the things at a time. */
+  async cutOff(borderUs: bigint): Promise<void> {
+    const { history, name } = this.#table;
+    if (history === undefined) throw new Error(`${name} has no history`);
+    await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS db.weir;
+      CREATE OR REPLACE TABLE db.weir.history_borders AS SELECT 't' AS name, make_timestamp(${borderUs}) AS border;
+      SET VARIABLE weir_border = make_timestamp(${borderUs})`);
+    const half = 1n << 63n;
+    for (const [low, high] of [
+      [0n, half - 1n],
+      [half, 2n * half - 1n],
+    ]) {
+      await this.#connection.run(
+        `SET VARIABLE weir_low = ${low}::UBIGINT; SET VARIABLE weir_high = ${high}::UBIGINT`,
+      );
+      await this.#run(history.prune);
+    }
+  }
+
+  /** The history that is shown once it was cut off. */
+  async keptHistory(): Promise<HistoryRow[]> {
+    return this.#history(keptStates("t", this.#table.views[1]?.sql ?? ""));
+  }
+
+  /** How many records are stored. */
+  async stored(): Promise<number> {
+    const [row] = await this.#rows(
+      `SELECT count(*)::INTEGER AS n FROM db.state."${this.#table.history?.records}"`,
+    );
+    return Number(row?.["n"]);
+  }
+
   /** Keys that the last merge or retraction says to have changed: now, and in the history. */
   async changedKeys(): Promise<{ now: Set<string>; history: Set<string> }> {
     const keys = async (table: string): Promise<Set<string>> =>
@@ -113,8 +146,12 @@ export class EntityBench {
     return (await this.#rows(this.#table.views[0]?.sql ?? "")).map((row) => this.#row(row));
   }
 
-  async history(): Promise<HistoryRow[]> {
-    const rows = await this.#rows(this.#table.views[1]?.sql ?? "");
+  history(): Promise<HistoryRow[]> {
+    return this.#history(this.#table.views[1]?.sql ?? "");
+  }
+
+  async #history(sql: string): Promise<HistoryRow[]> {
+    const rows = await this.#rows(sql);
     return rows.map((row) => ({
       ...this.#row(row),
       op: String(row["_op"]),

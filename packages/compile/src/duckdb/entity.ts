@@ -6,6 +6,7 @@ import type { EntitySpec } from "../table.ts";
 import type { TableScope } from "./dialect.ts";
 import { foldQuery, isFull, order } from "./entity-fold.ts";
 import { historyQuery } from "./entity-history.ts";
+import { historyParts } from "./entity-prune.ts";
 import { recordShape, recordsQuery } from "./entity-records.ts";
 import { affectedTable, changedFrom, changedStatement, eventsView, stateTable } from "./events.ts";
 import { freshView, removedTable } from "./rows.ts";
@@ -72,6 +73,7 @@ export function entityProgram(name: string, spec: EntitySpec, scope: TableScope)
       )}`,
     },
     stamped: viewQuery(model, ["_commit"]),
+    history: historyParts(model, history, isStream ? fences : undefined),
     views: [
       { name, sql: viewQuery(model) },
       {

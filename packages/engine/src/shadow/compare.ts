@@ -1,5 +1,5 @@
 import type { TableProgram } from "@weir/compile";
-import { ident } from "@weir/compile";
+import { ident, keptStates } from "@weir/compile";
 import type { Sql } from "../database.ts";
 
 /** What is different between the live rows of a view and those that are to take their place, as of one commit. */
@@ -34,8 +34,10 @@ export async function compareTables(
   catalog: string,
 ): Promise<ViewComparison[]> {
   const found: ViewComparison[] = [];
-  for (const { views, key } of tables) {
-    for (const [i, { name, sql: live }] of views.entries()) {
+  for (const { name: table, views, key, history } of tables) {
+    for (const [i, { name, sql: query }] of views.entries()) {
+      // Of a history that is cut off, what is built beside has the whole.
+      const live = name === history?.view ? keptStates(table, query) : query;
       // The statements name the state in one way only.
       const other = live.replaceAll("db.state.", `${catalog}.state.`);
       found.push(await compareRows(sql, name, live, other, i === 0 ? key : undefined));

@@ -2,6 +2,7 @@ import type { Program, TableProgram } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import { beginChanges } from "../changes/gone.ts";
 import type { Sql } from "../database.ts";
+import { pruneAgain } from "../history-retention.ts";
 import type { Lake } from "../lake.ts";
 import { dropBarrier, setBarrier } from "./barriers.ts";
 import { catchUp } from "./catch-up.ts";
@@ -65,6 +66,7 @@ export async function swapIn(
     await sql.run(`ALTER TABLE db.state.${ident(name)} RENAME TO ${ident(oldName(task, name))};
       ALTER TABLE db.state.${ident(newName(task, name))} RENAME TO ${ident(name)}`);
   }
+  await sql.run(pruneAgain(tables));
   await catchUp(sql, lake, program, tables, after, commit);
   for (const table of tables) await beginChanges(sql, table);
   // Until the tables before are given up, what came after them stays apart.
@@ -83,6 +85,7 @@ export async function swapBack(
     await sql.run(`DROP TABLE db.state.${ident(name)};
       ALTER TABLE db.state.${ident(oldName(task, name))} RENAME TO ${ident(name)}`);
   }
+  await sql.run(pruneAgain(tables));
   await catchUp(sql, lake, program, tables, after, commit);
   for (const table of tables) await beginChanges(sql, table);
   await sql.run(dropBarrier(task));

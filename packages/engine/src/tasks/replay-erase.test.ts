@@ -97,7 +97,15 @@ test("where raw has lost records of the interval, it says so", async () => {
   await harness.load(shop.records());
   await harness.close();
   const day = 86_400_000;
-  const keep = { rawMs: day, quarantineMs: undefined, cleanMs: undefined, cleanOf: {}, rebuildFromKept: [] };
+  const keep = {
+    rawMs: day,
+    quarantineMs: undefined,
+    cleanMs: undefined,
+    cleanOf: {},
+    historyMs: undefined,
+    historyOf: {},
+    rebuildFromKept: [],
+  };
   const old = (Date.now() - 40 * day) * 1000;
   const other = new Harness({ internals: { upkeepEveryMs: 20, keep } });
   try {
