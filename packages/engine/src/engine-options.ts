@@ -49,6 +49,8 @@ export type EngineEvent =
   | { readonly kind: "erasure_failed"; readonly error: WeirError }
   /** To be started anew when it is convenient: only a start writes the state file without what was erased. */
   | { readonly kind: "restart_due" }
+  /** To be started anew now: a query holds a thread and does not end, though its time is over. */
+  | { readonly kind: "query_stuck" }
   /** Not complete after this share of the time until its deadline. */
   | { readonly kind: "erasure_late"; readonly id: string; readonly share: number };
 

@@ -201,7 +201,7 @@ export class Engine {
       const views = await createViews(commitSql, lake, options.program);
       const access = await AccessViews.create(commitSql, lake, views, options);
       const replaced = new ReplacedFiles(lake, settings.replacedGraceMs);
-      const snapshots = new Snapshots(database, lake, replaced, views);
+      const snapshots = new Snapshots(database, lake, replaced, views, { ...options, ...settings });
       const ids = await IdStore.open(commitSql, join(state, "ids"), settings, vault);
       const planner = new Planner(options.store, planSql, settings, new BackfillShares(options.dataDir));
       await planner.recover();

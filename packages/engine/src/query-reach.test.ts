@@ -15,7 +15,7 @@ const Note = contract("note", {
   fields: Type.Object({ id: Type.String(), at: timestamp() }),
 });
 
-const harness = new Harness();
+const harness = new Harness({ internals: { stuckMs: 100 } });
 const secret = (name: string): string => join(harness.dataDir, "govern", name);
 let tableFunctions: string[] = [];
 let settings: string[] = [];
@@ -219,4 +219,13 @@ test("a query that would take all memory ends with an error, and the engine goes
     }),
   );
   expect(await harness.rows("SELECT count(*) FROM note")).toEqual([["0"]]);
+});
+
+test("a query that goes on although its time is over is told of", async () => {
+  // One call, within which DuckDB does not look whether it was interrupted: 2 s.
+  const stuck = "SELECT levenshtein(repeat('a', 20000), repeat('b', 20000))";
+  await expect(harness.engine.query(stuck, { timeoutMs: 50 })).rejects.toThrow(
+    expect.objectContaining({ code: "query_timeout" }),
+  );
+  expect(harness.events).toContainEqual({ kind: "query_stuck" });
 });

@@ -53,6 +53,8 @@ export interface ResolvedSettings {
   readonly taskMemory: string;
   /** Rows that one step of a task works on, about. */
   readonly taskChunkRows: number;
+  /** A query that goes on so long after its time is over is one that nothing ends. */
+  readonly stuckMs: number;
   /** Between looks for id runs to merge and segments to remove. */
   readonly upkeepEveryMs: number;
 }
@@ -84,6 +86,7 @@ export function resolveSettings(
     quietMs: 24 * 3_600_000,
     taskMemory: `${Math.floor(half / 2)}MB`,
     taskChunkRows: 20_000,
+    stuckMs: 30_000,
     upkeepEveryMs: 5_000,
   };
 }

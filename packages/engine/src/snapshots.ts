@@ -25,6 +25,12 @@ const atOnce = 10;
 const mostWaiting = 1_000;
 const interruptEveryMs = 50;
 
+/** Whom to tell of work that goes on although it was interrupted so long ago. */
+export interface OnStuck {
+  readonly stuckMs: number;
+  readonly onEvent?: ((event: { readonly kind: "query_stuck" }) => void) | undefined;
+}
+
 /** Gives reading work a connection of its own in a read-only transaction: all that it reads is of one commit. */
 export class Snapshots {
   readonly #database: Database;
@@ -32,12 +38,20 @@ export class Snapshots {
   readonly #replaced: ReplacedFiles;
   readonly #idle: Sql[] = [];
   readonly #views: readonly FileView[];
+  readonly #onStuck: OnStuck;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #closed = false;
 
-  constructor(database: Database, lake: Lake, replaced: ReplacedFiles, views: readonly FileView[]) {
+  constructor(
+    database: Database,
+    lake: Lake,
+    replaced: ReplacedFiles,
+    views: readonly FileView[],
+    onStuck: OnStuck,
+  ) {
     this.#database = database;
+    this.#onStuck = onStuck;
     this.#replaced = replaced;
     this.#lake = lake;
     this.#views = views;
@@ -88,6 +102,11 @@ export class Snapshots {
       late = true;
       interrupt();
     }, timeoutMs);
+    // DuckDB looks for an interruption between two chunks: one call of `levenshtein` can take hours.
+    const stuck = setTimeout(
+      () => this.#onStuck.onEvent?.({ kind: "query_stuck" }),
+      timeoutMs + this.#onStuck.stuckMs,
+    );
     // Again and again: one that comes before a waiting statement has begun is without effect.
     const interrupt = (): void => {
       sql.connection.interrupt();
@@ -112,6 +131,7 @@ export class Snapshots {
       throw new WeirError("query_timeout", `The query ran for ${timeoutMs} ms.`, { cause: error });
     } finally {
       clearTimeout(timer);
+      clearTimeout(stuck);
       await this.#giveBack(sql, late, schema);
     }
   }

@@ -1,5 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Sandbox, click } from "./sandbox.fixture.ts";
@@ -48,6 +49,21 @@ test("refuses what is not one read-only statement", async () => {
   expect(reply.status).toBe(400);
   expect(await reply.json()).toMatchObject({ error: { code: "query_invalid" } });
 });
+
+test.runIf(process.platform === "linux")(
+  "what queries make an engine allocate is less than what the machine has",
+  () => {
+    const engine = instance
+      .identities()
+      .find(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "utf8").endsWith("child.mjs\0engine\0"));
+    const limits = readFileSync(`/proc/${engine?.pid}/limits`, "utf8");
+    const bytes = Number(/^Max data size +(\d+)/m.exec(limits)?.[1]);
+    const status = readFileSync(`/proc/${engine?.pid}/status`, "utf8");
+    const taken = Number(/^VmData:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+    expect(bytes).toBeGreaterThan(taken);
+    expect(bytes - taken).toBeLessThan(totalmem());
+  },
+);
 
 test("pages of other sites get no answer", async () => {
   const url = `${instance.url}/api/query?sql=SELECT%201`;

@@ -3,6 +3,7 @@ import { AbandonedSegments, sealAbandoned } from "./abandoned.ts";
 import type { RoleContext, RunningRole } from "./child.ts";
 import { CommitLog } from "./commit-log.ts";
 import { EngineServer } from "./engine-server.ts";
+import { boundMemory } from "./memory-bound.ts";
 import type { EngineSettingsMessage } from "./messages.ts";
 import { toPlainError } from "./messages.ts";
 
@@ -25,6 +26,8 @@ export async function startEngine(
       });
     else if (event.kind === "restart_due")
       context.send({ type: "restart", why: "to write its state without what was erased" });
+    else if (event.kind === "query_stuck")
+      context.send({ type: "restart", why: "as a query does not end, though its time is over" });
     else if (event.kind === "erasure_late") {
       const passed =
         event.share < 1 ? `${event.share * 100} % of its time has passed` : "its deadline has passed";
@@ -35,6 +38,7 @@ export async function startEngine(
     } else logger.log("error", `table ${event.table} is set aside: ${event.reason}`, { table: event.table });
   });
   const { engine, store, governance } = opened;
+  await boundMemory();
   const server = new EngineServer(opened, settings);
   await server.listen(settings.engineSocket);
   const abandoned = new AbandonedSegments(store, (error) => {

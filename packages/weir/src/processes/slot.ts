@@ -149,6 +149,11 @@ export class Slot {
       return;
     }
     this.#change("stopping");
+    await this.#end(child);
+  }
+
+  /** Asks the child to end, and kills it when it has not within the grace time. */
+  async #end(child: Child): Promise<void> {
     child.send({ type: "stop" });
     const killer = setTimeout(() => {
       this.#options.logger.log(
@@ -193,10 +198,10 @@ export class Slot {
     if (message.type === "ready") {
       this.#readyAt = this.#now();
       if (this.#state === "starting") this.#change("ready");
-    } else if (message.type === "restart" && this.#state === "ready") {
+    } else if (message.type === "restart" && this.#state === "ready" && !this.#again) {
       this.#options.logger.log("info", `${this.name} is started again ${message.why}`, { slot: this.name });
       this.#again = true;
-      child.send({ type: "stop" });
+      void this.#end(child);
     } else if (message.type === "failed") {
       this.#reported = message.error;
     } else if (message.type === "status") {
