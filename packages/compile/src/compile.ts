@@ -11,7 +11,7 @@ import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { inputsFirst } from "./order.ts";
 import type { Program, ProgramPrivacy, TableParts, TableProgram } from "./program.ts";
-import { checkMasked, subjectPaths } from "./subjects.ts";
+import { checkMasked, keepingNames, subjectPaths } from "./subjects.ts";
 import type { ProjectSpec } from "./table.ts";
 
 /** Names that views and schemas of Weir's own have. */
@@ -51,7 +51,11 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     dialect: dialect.name,
     setup: dialect.setup,
     contracts: [...contracts.values()].map((contract) =>
-      dialect.contract(contract, modelOf(models, contract.name), namingOf(subjects, contract.name)),
+      dialect.contract(
+        contract,
+        keepingNames(modelOf(models, contract.name), subjects),
+        namingOf(subjects, contract.name),
+      ),
     ),
     sources: Object.fromEntries(
       Object.entries(project.sources).map(([name, source]) => [name, source.contracts.map((c) => c.name)]),

@@ -1,4 +1,5 @@
-import { Type, contract, notPii, pii, timestamp } from "@weir/contract";
+import { Type, changeContract, contract, notPii, pii, timestamp } from "@weir/contract";
+import type { RowTags } from "@weir/contract";
 import { describe, expect, test } from "vitest";
 import { compileProject } from "./compile.ts";
 import { identity } from "./identity-builder.ts";
@@ -58,5 +59,28 @@ describe("a field that names persons by their addresses", () => {
     ["where nothing is searched", Type.String(), { detect: false }],
   ])("may be %s", (_, mail, more) => {
     expect(compiled(mail, more).subjects).toHaveLength(3);
+  });
+});
+
+describe("a captured column that names persons by their addresses", () => {
+  const captured = (tags: RowTags): Program => {
+    const db = changeContract("db", tags);
+    const subjects = [["db.public.people", { email: "mail", id: "id" }]] as const;
+    return compileProject({
+      name: "p",
+      sources: { web: { contracts: [Paid] }, db: { contracts: [db] } },
+      tables: {},
+      privacy: { subjects },
+    });
+  };
+
+  test("is not left to be masked as free text", () => {
+    const refused = /privacy\.subjects, db\.public\.people: "mail" names persons by their e-mail addresses/;
+    expect(() => captured({})).toThrow(refused);
+    expect(() => captured({ "public.other": { mail: "email" } })).toThrow(refused);
+  });
+
+  test.each(["email", "none"] as const)("may be said to be: %s", (tag) => {
+    expect(captured({ "public.people": { mail: tag } }).subjects.length).toBeGreaterThan(2);
   });
 });

@@ -55,8 +55,8 @@ export function subjectPaths(
 }
 
 /**
- * Hears of each field that names persons by their addresses, and that nothing is declared of where addresses in free text are masked: `[email]` would
- * stand for everybody in it, all of them would be one person, and no erasure would find who is meant.
+ * Hears of each field and captured column that names persons by their addresses, and that nothing is declared of where addresses in free text are
+ * masked: it has to be said whether a token stands for them or they stay.
  */
 export function checkMasked(
   subjects: readonly SubjectPath[],
@@ -65,13 +65,32 @@ export function checkMasked(
 ): void {
   for (const { contract: name, kind, path, type, stream } of subjects) {
     const contract = contracts.get(name);
-    if (kind !== "email" || stream !== undefined || contract === undefined || !isFreeText(type)) continue;
+    if (kind !== "email" || contract === undefined || !isFreeText(type)) continue;
+    if (stream !== undefined) {
+      const column = path.at(-1) ?? "";
+      if (contract.rowTags?.[stream]?.[column] === undefined)
+        problem(
+          `privacy.subjects, ${name}.${stream}: "${column}" names persons by their e-mail addresses, which are masked where nothing is said of them. Give the source pii: { ${JSON.stringify(stream)}: { ${JSON.stringify(column)}: "email" } }, or "none" to keep them as they are.`,
+        );
+      continue;
+    }
     const isNamed = path.length === 1 && [contract.id, contract.time, contract.key].includes(path[0] ?? "");
     if (isNamed || tagAt(contract.schema, path) !== undefined) continue;
     problem(
       `contract ${name}: "${path.join(".")}" names persons by their e-mail addresses, which would be masked as free text. Tag it with pii.email(), or with notPii() to keep them as they are.`,
     );
   }
+}
+
+/** The model with every captured column that names persons kept from being searched, as fields are that do, where it has no tag. */
+export function keepingNames(model: ContractModel, subjects: readonly SubjectPath[]): ContractModel {
+  if (model.rowTags === undefined) return model;
+  const rowTags: Record<string, Readonly<Record<string, PiiTag>>> = { ...model.rowTags };
+  for (const { contract, stream, path } of subjects) {
+    if (contract !== model.name || stream === undefined) continue;
+    rowTags[stream] = { [path.at(-1) ?? ""]: "none", ...rowTags[stream] };
+  }
+  return { ...model, rowTags };
 }
 
 /** The tag of a field, or of an object that it is in. */
