@@ -17,6 +17,32 @@ export function keepsValues(from: string, to: string): boolean {
   return widens(new TypeReader(from).read(), new TypeReader(to).read());
 }
 
+/** The stored columns of a contract. */
+export type Columns = readonly { readonly name: string; readonly type: string }[];
+
+/** A column whose stored values would be others under its new type, or could not be read at all: an engine does not start with it. */
+export interface ChangedColumn {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** @param known all columns that the contract ever had, as {@link knownColumns} keeps them */
+export function changedColumns(known: Columns, now: Columns): ChangedColumn[] {
+  // SQL ignores case, and so do the names of columns in files.
+  const types = new Map(now.map(({ name, type }) => [name.toLowerCase(), type]));
+  return known.flatMap(({ name, type: from }) => {
+    const to = types.get(name.toLowerCase());
+    return to === undefined || keepsValues(from, to) ? [] : [{ name, from, to }];
+  });
+}
+
+/** The columns of now, and those that went: what they held is in the files, and no other type may take their names. */
+export function knownColumns(known: Columns, now: Columns): Columns {
+  const names = new Set(now.map(({ name }) => name.toLowerCase()));
+  return [...now, ...known.filter(({ name }) => !names.has(name.toLowerCase()))];
+}
+
 function widens(from: ColumnType, to: ColumnType): boolean {
   if (from.kind === "scalar" && to.kind === "scalar") return from.name === to.name;
   if (from.kind === "decimal" && to.kind === "decimal") {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { WeirError, taggedFields } from "@weir/contract";
 import type { Contract } from "@weir/contract";
 import { namePattern } from "./check/columns.ts";
+import type { Columns } from "./column-type.ts";
 import { kindOf } from "./check/kinds.ts";
 import { isTable, reads } from "./check/shape.ts";
 import { duckdb } from "./duckdb/dialect.ts";
@@ -65,6 +66,10 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     privacy,
   };
 }
+
+/** The columns that a contract's records are stored in. @throws WeirError `contract_invalid` */
+export const storedColumns = (contract: Contract, dialect: Dialect = duckdb): Columns =>
+  dialect.contract(contract, contractModel(contract), []).columns;
 
 /** Paths of a contract's fields that name the person of a record. */
 const namingOf = (subjects: readonly SubjectPath[], name: string): (readonly string[])[] =>

@@ -42,7 +42,9 @@ export type {
 export type { PrivacySpec, SubjectField } from "./privacy.ts";
 export { contentOf, keyedContent } from "./duckdb/content.ts";
 export { sameValue } from "./duckdb/subjects.ts";
-export { keepsValues } from "./column-type.ts";
+export { changedColumns, keepsValues, knownColumns } from "./column-type.ts";
+export type { ChangedColumn, Columns } from "./column-type.ts";
+export { storedColumns } from "./compile.ts";
 export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";
 export { duckdb } from "./duckdb/dialect.ts";

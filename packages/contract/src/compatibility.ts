@@ -2,6 +2,7 @@ import { compareDecimals } from "./decimal.ts";
 import type { DecimalRule } from "./decimal.ts";
 import { canonicalJson } from "./json.ts";
 import { jsonPointer } from "./pointer.ts";
+import type { PiiTag, RowTags } from "./privacy.ts";
 import { schemaKeywords } from "./schema.ts";
 import type { JSONSchema, SchemaType, Subschema } from "./schema.ts";
 
@@ -92,10 +93,16 @@ class Comparison {
     this.#multiple(before, after, path);
     this.#union(before.anyOf, after.anyOf, path);
     this.#items(before, after, path);
+    this.#tag(before.pii, after.pii, path);
     for (const keyword of keywords) {
       const isNote = schemaKeywords[keyword] === "annotation";
       if (!isNote && !together.has(keyword)) this.#keyword(keyword, before[keyword], after[keyword], path);
     }
+  }
+
+  /** Of which records are accepted a tag changes nothing. */
+  #tag(before: PiiTag | undefined, after: PiiTag | undefined, path: Path): void {
+    if (before !== after) this.#add([...path, "pii"], tagChange(before, after), "same");
   }
 
   #add(path: Path, what: string, effect: Effect): void {
@@ -258,6 +265,28 @@ class Comparison {
     else if (!equal(before.items, after.items))
       this.#add([...path, "items"], "it changed beside prefixItems or unevaluatedItems", "other");
   }
+}
+
+/** Changes of the tags of a captured source's columns, by stream and column. */
+export function rowTagChanges(before: RowTags, after: RowTags): SchemaChange[] {
+  const streams = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...streams].flatMap((stream) => {
+    const [old, now] = [own(before, stream) ?? {}, own(after, stream) ?? {}];
+    return [...new Set([...Object.keys(old), ...Object.keys(now)])].flatMap((column) => {
+      const [was, is] = [own(old, column), own(now, column)];
+      const pointer = jsonPointer(["pii", stream, column]);
+      return was === is ? [] : [{ pointer, what: tagChange(was, is), effect: "same" as const }];
+    });
+  });
+}
+
+/** What becomes of the field's values in records that come from then on. */
+function tagChange(before: PiiTag | undefined, after: PiiTag | undefined): string {
+  const from = before === undefined ? "" : `it was tagged as ${before}; `;
+  if (after === undefined) return `${from}values are kept as they are now`;
+  if (after === "none") return `${from}it is said to be nothing personal now`;
+  if (after === "pan" || after === "cvv") return `${from}values are masked as ${after} now`;
+  return `${from}tokens stand for values now, as ${after}`;
 }
 
 function boundEffect(keyword: keyof JSONSchema, before: unknown, after: unknown): Effect {

@@ -1,4 +1,4 @@
-export { compatibility } from "./compatibility.ts";
+export { compatibility, rowTagChanges } from "./compatibility.ts";
 export type { Compatibility, Effect, SchemaChange } from "./compatibility.ts";
 export { WeirError, errorCodes } from "./errors.ts";
 export type { ErrorCode, WeirErrorDetails } from "./errors.ts";

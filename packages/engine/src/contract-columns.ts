@@ -1,9 +1,7 @@
-import type { ContractProgram } from "@weir/compile";
-import { keepsValues, text } from "@weir/compile";
+import type { Columns, ContractProgram } from "@weir/compile";
+import { changedColumns, knownColumns, text } from "@weir/compile";
 import { WeirError } from "@weir/contract";
 import type { Sql } from "./database.ts";
-
-type Columns = readonly { readonly name: string; readonly type: string }[];
 
 /**
  * Remembers the columns of every contract and refuses a program under which values written before would become others,
@@ -21,15 +19,9 @@ export async function checkColumns(sql: Sql, contracts: readonly ContractProgram
   const remembered: string[] = [];
   for (const { contract, columns } of contracts) {
     const before = known.get(contract.name) ?? [];
-    // SQL ignores case, and so do the names of columns in files.
-    const now = new Map(columns.map(({ name, type }) => [name.toLowerCase(), type]));
-    for (const { name, type } of before) {
-      const wanted = now.get(name.toLowerCase());
-      if (wanted !== undefined && !keepsValues(type, wanted))
-        problems.push(`contract ${contract.name}, field ${name}: it was ${type} and is ${wanted} now.`);
-    }
-    const gone = before.filter(({ name }) => !now.has(name.toLowerCase()));
-    remembered.push(`(${text(contract.name)}, ${text(JSON.stringify([...columns, ...gone]))}::JSON)`);
+    for (const { name, from, to } of changedColumns(before, columns))
+      problems.push(`contract ${contract.name}, field ${name}: it was ${from} and is ${to} now.`);
+    remembered.push(`(${text(contract.name)}, ${text(JSON.stringify(knownColumns(before, columns)))}::JSON)`);
   }
   if (problems.length > 0) throw new WeirError("contract_changed", problems.join("\n"));
   if (remembered.length === 0) return;

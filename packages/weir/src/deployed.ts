@@ -1,12 +1,18 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { Contract, JSONSchema } from "@weir/contract";
+import { knownColumns, storedColumns } from "@weir/compile";
+import type { Columns, ContractProgram } from "@weir/compile";
+import type { Contract, JSONSchema, RowTags } from "@weir/contract";
 import { WeirError } from "@weir/contract";
 
 /** A contract as an engine last ran it on a data directory. */
 export interface DeployedContract {
   readonly version: string;
   readonly schema: JSONSchema;
+  /** All columns that it ever had, as an engine keeps them in mind. Files that older versions wrote lack these and the tags. */
+  readonly columns?: Columns;
+  /** Of a captured source. */
+  readonly rowTags?: RowTags;
 }
 
 export type DeployedContracts = Readonly<Record<string, DeployedContract>>;
@@ -14,9 +20,19 @@ export type DeployedContracts = Readonly<Record<string, DeployedContract>>;
 const fileOf = (dataDir: string): string => join(dataDir, "state", "contracts.json");
 
 /** Remembers the contracts that an engine runs, for `weir contract diff`. Replaces the file as a whole. */
-export function recordDeployed(dataDir: string, contracts: readonly Contract[]): void {
+export function recordDeployed(
+  dataDir: string,
+  contracts: readonly Pick<ContractProgram, "contract" | "columns">[],
+): void {
   const before = readDeployed(dataDir) ?? {};
-  const now = Object.fromEntries(contracts.map(({ name, version, schema }) => [name, { version, schema }]));
+  const now = Object.fromEntries(
+    contracts.map(({ contract, columns }) => {
+      const { name, version, schema, rowTags } = contract;
+      const known = columnsOf(contract, before[name]);
+      const all = knownColumns(known, columns);
+      return [name, { version, schema, columns: all, ...(rowTags === undefined ? {} : { rowTags }) }];
+    }),
+  );
   // One that is gone may come back, and its records are there all the while.
   const text = JSON.stringify({ ...before, ...now });
   if (text === JSON.stringify(before)) return;
@@ -31,6 +47,10 @@ export function recordDeployed(dataDir: string, contracts: readonly Contract[]):
   }
   renameSync(draft, path);
 }
+
+/** The columns that a contract had when it was deployed, and before. */
+export const columnsOf = (contract: Contract, deployed: DeployedContract | undefined): Columns =>
+  deployed === undefined ? [] : (deployed.columns ?? storedColumns({ ...contract, schema: deployed.schema }));
 
 /**
  * By name; undefined where no engine has run.

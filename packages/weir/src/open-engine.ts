@@ -40,10 +40,7 @@ export async function openEngine(
     ...masterKeyOf(project, projectFile),
   });
   try {
-    recordDeployed(
-      dataDir,
-      program.contracts.map(({ contract }) => contract),
-    );
+    recordDeployed(dataDir, program.contracts);
     // Behind the engine's lock, so that one process at a time has it.
     const governance = await Governance.open(join(dataDir, "govern"));
     return { engine, store, governance, apiLimits: project.access?.limits };

@@ -1,8 +1,10 @@
-import { compatibility, parseVersion } from "@weir/contract";
-import type { Contract, SchemaChange } from "@weir/contract";
+import { changedColumns } from "@weir/compile";
+import type { ChangedColumn, ContractProgram } from "@weir/compile";
+import { compatibility, parseVersion, rowTagChanges } from "@weir/contract";
+import type { SchemaChange } from "@weir/contract";
 import { WeirError } from "@weir/contract";
 import { loadCompiled } from "../../compiled.ts";
-import { readDeployed } from "../../deployed.ts";
+import { columnsOf, readDeployed } from "../../deployed.ts";
 import type { DeployedContract } from "../../deployed.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
@@ -14,10 +16,11 @@ import type { Terminal } from "../terminal.ts";
 
 export type CompatibilityMode = "backward" | "forward" | "full";
 
-type Verdict = "new" | "unchanged" | "compatible" | "breaking" | "new_major";
+/** `refused`: no engine starts with it, whatever its version. */
+type Verdict = "new" | "unchanged" | "compatible" | "breaking" | "new_major" | "refused";
 
 /** What deploying a contract means. */
-interface ContractDiff {
+export interface ContractDiff {
   readonly name: string;
   /** Null where it was not deployed before. */
   readonly from: string | null;
@@ -26,13 +29,15 @@ interface ContractDiff {
   readonly backward: boolean;
   readonly forward: boolean;
   readonly changes: readonly SchemaChange[];
+  /** Columns for which a start refuses it: `contract_changed`. */
+  readonly refused: readonly ChangedColumn[];
   /** What must happen. */
   readonly todo: string;
 }
 
 /**
  * Compares the contracts of the project with those that were deployed. With --json: `{mode, contracts: [...]}`. Exit code 1 if one is
- * breaking under the mode and keeps its major version.
+ * breaking under the mode and keeps its major version, or would not start.
  */
 export async function contractDiff(
   terminal: Terminal,
@@ -40,50 +45,64 @@ export async function contractDiff(
   options: ContractDiffOptions,
 ): Promise<ExitCode> {
   const { mode } = options;
-  const { project } = await loadCompiled(findProject(options.project));
+  const { program } = await loadCompiled(findProject(options.project));
   const deployed = readDeployed(dataDirOf(options)) ?? {};
-  const all = new Map(
-    Object.values(project.sources).flatMap(({ contracts }) =>
-      contracts.map((one) => [one.name, one] as const),
-    ),
-  );
-  const wanted = [...all.values()].filter((one) => name === undefined || one.name === name);
+  const wanted = program.contracts.filter(({ contract }) => name === undefined || contract.name === name);
   if (name !== undefined && wanted.length === 0) {
     throw new WeirError("not_found", `The project has no contract ${name.slice(0, 100)}.`, {
-      remedy: `It has ${[...all.keys()].join(", ")}.`,
+      remedy: `It has ${program.contracts.map(({ contract }) => contract.name).join(", ")}.`,
     });
   }
-  const contracts = wanted.map((one) => diffOf(one, deployed[one.name], mode));
+  const contracts = wanted.map((one) => diffOf(one, deployed[one.contract.name], mode));
   result(terminal, { mode, contracts }, () => contracts.map((one) => shown(terminal, one)).join("\n\n"));
-  return contracts.some(({ verdict }) => verdict === "breaking") ? exitCodes.failed : exitCodes.ok;
+  return contracts.some(({ verdict }) => verdict === "breaking" || verdict === "refused")
+    ? exitCodes.failed
+    : exitCodes.ok;
 }
 
-function diffOf(
-  contract: Contract,
+/** @param before as it was deployed; undefined where it was not */
+export function diffOf(
+  { contract, columns }: ContractProgram,
   before: DeployedContract | undefined,
   mode: CompatibilityMode,
 ): ContractDiff {
   const { name, version: to } = contract;
   if (before === undefined) {
-    const same = { backward: true, forward: true, changes: [] };
+    const same = { backward: true, forward: true, changes: [], refused: [] };
     return { name, from: null, to, verdict: "new", ...same, todo: "Nothing: it was not deployed before." };
   }
   const found = compatibility(before.schema, contract.schema);
-  const { backward, forward, changes } = found;
+  const { backward, forward } = found;
+  const tags =
+    before.rowTags === undefined ? [] : rowTagChanges(before.rowTags, contract.rowTags ?? before.rowTags);
+  const changes = [...found.changes, ...tags];
+  const refused = changedColumns(columnsOf(contract, before), columns);
   const fits = mode === "backward" ? backward : mode === "forward" ? forward : backward && forward;
   const isNewMajor = parseVersion(before.version)?.major !== parseVersion(to)?.major;
-  const verdict: Verdict = isNewMajor
-    ? "new_major"
-    : changes.length === 0
-      ? "unchanged"
-      : fits
-        ? "compatible"
-        : "breaking";
-  return { name, from: before.version, to, verdict, ...found, todo: todoOf(verdict, before.version, to) };
+  const verdict: Verdict =
+    refused.length > 0
+      ? "refused"
+      : isNewMajor
+        ? "new_major"
+        : changes.length === 0
+          ? "unchanged"
+          : fits
+            ? "compatible"
+            : "breaking";
+  const isTagged = changes.some(({ pointer }) => /(?:^|\/)pii(?:$|\/)/.test(pointer));
+  const todo = [
+    todoOf(verdict, before.version, to, refused),
+    ...(isTagged && verdict !== "refused" ? [tagsHold] : []),
+  ].join(" ");
+  return { name, from: before.version, to, verdict, backward, forward, changes, refused, todo };
 }
 
-function todoOf(verdict: Verdict, from: string, to: string): string {
+const tagsHold = "Tags hold for records that come from then on: what is loaded stays as it is.";
+
+function todoOf(verdict: Verdict, from: string, to: string, refused: readonly ChangedColumn[]): string {
   switch (verdict) {
+    case "refused":
+      return `Give ${refused.map(({ name }) => name).join(", ")} another name, or take the change back: Weir does not start with it (contract_changed), under no version.`;
     case "breaking":
       return `Give it version ${(parseVersion(from)?.major ?? 0) + 1}.0.0 and tell those who send and read it, or take the changes marked with ! back. Deployed as it is, records that fit version ${from} can go to quarantine.`;
     case "new_major":
@@ -99,15 +118,18 @@ function todoOf(verdict: Verdict, from: string, to: string): string {
 }
 
 function shown(terminal: Terminal, diff: ContractDiff): string {
-  const { name, from, to, verdict, changes, todo } = diff;
+  const { name, from, to, verdict, changes, refused, todo } = diff;
   const versions = from === null ? to : from === to ? to : `${from} to ${to}`;
-  const isBad = verdict === "breaking";
+  const isBad = verdict === "breaking" || verdict === "refused";
   const head = `${paint(terminal, "bold", name)} ${versions}: ${paint(terminal, isBad ? "red" : "green", verdict.replace("_", " "))}`;
+  const columns = refused.map(
+    (column) => `  ! ${column.name}: its column was ${column.from} and is ${column.to} now`,
+  );
   const lines = changes.map(
     ({ pointer, what, effect }) =>
-      `  ${isBad && effect !== "same" ? "!" : " "} ${pointer === "" ? "(record)" : pointer}: ${what} (${meanings[effect]})`,
+      `  ${verdict === "breaking" && effect !== "same" ? "!" : " "} ${pointer === "" ? "(record)" : pointer}: ${what} (${meanings[effect]})`,
   );
-  return [head, ...lines, `  ${todo}`].join("\n");
+  return [head, ...columns, ...lines, `  ${todo}`].join("\n");
 }
 
 const meanings: Readonly<Record<SchemaChange["effect"], string>> = {
