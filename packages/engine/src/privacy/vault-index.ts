@@ -4,6 +4,7 @@ import { text } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "../database.ts";
 import { makeDirectory } from "../durable.ts";
+import { engineError } from "../engine-error.ts";
 import { turn } from "../each-row.ts";
 import { IdIndex } from "../ids/id-index.ts";
 import type { RunInfo } from "../ids/id-index.ts";
@@ -87,12 +88,23 @@ export class VaultIndex {
     this.#entries = new IdIndex([], 0);
   }
 
-  /** @param limit entries in memory before they become a run */
-  static async open(sql: Sql, directory: string, limit = 1_000_000): Promise<VaultIndex> {
+  /**
+   * @param limit entries in memory before they become a run
+   * @param onRemade hears why the index is made anew from the tables
+   */
+  static async open(
+    sql: Sql,
+    directory: string,
+    limit = 1_000_000,
+    onRemade: (reason: string) => void = () => undefined,
+  ): Promise<VaultIndex> {
     makeDirectory(directory);
     const index = new VaultIndex(sql, directory, limit);
-    await index.#openRuns().catch(async () => {
+    await index.#openRuns(true).catch(async (error: unknown) => {
       // A run is missing or damaged: nothing is in it alone.
+      const { message, where } = engineError(error);
+      onRemade(where === undefined ? message : `${message} (${basename(where)})`);
+      index.#entries.close();
       await sql.run(VaultIndex.forget());
       await index.#openRuns();
     });
@@ -160,6 +172,7 @@ export class VaultIndex {
     for (;;) {
       await this.#merging;
       const done = await exclusive(async () => {
+        if (this.#broken !== undefined) throw this.#broken;
         if (this.#merging !== undefined) return undefined;
         try {
           const result = await step();
@@ -253,7 +266,8 @@ export class VaultIndex {
     await this.#readNewer();
   }
 
-  async #openRuns(): Promise<void> {
+  /** @param verified whether every entry is read and compared with its run's checksum */
+  async #openRuns(verified = false): Promise<void> {
     const runs = await this.#sql.rows<{ path: string; entries: number; seq: number; reach: number }>(
       `SELECT path, entries::DOUBLE AS entries, seq::DOUBLE AS seq, reach::DOUBLE AS reach
        FROM ${vaultTable("index_runs")} ORDER BY seq DESC`,
@@ -261,10 +275,9 @@ export class VaultIndex {
     const listed = new Set(runs.map(({ path }) => path));
     for (const file of readdirSync(this.#directory))
       if (!listed.has(file)) rmSync(join(this.#directory, file));
-    this.#entries = new IdIndex(
-      runs.map(({ path, entries }) => this.#info(path, entries)),
-      this.#limit,
-    );
+    const infos = runs.map(({ path, entries }) => this.#info(path, entries));
+    if (verified) infos.forEach(verify);
+    this.#entries = new IdIndex(infos, this.#limit);
     this.#reach = Math.max(0, ...runs.map(({ reach }) => reach));
     // The name of a merged run has a higher number than its place in the order.
     const numbers = runs.map(({ path, seq }) => Math.max(seq, Number.parseInt(path, 10)));
@@ -310,6 +323,16 @@ export class VaultIndex {
   async close(): Promise<void> {
     await this.#merging;
     this.#entries.close();
+  }
+}
+
+/** @throws WeirError `state_corrupt`, `state_unreadable` */
+function verify({ path }: RunInfo): void {
+  const run = IdRun.open(path);
+  try {
+    run.verify();
+  } finally {
+    run.close();
   }
 }
 

@@ -18,6 +18,8 @@ export class VaultHarness {
   readonly dataDir = mkdtempSync(join(tmpdir(), "weir-vault-"));
   #database: Database | undefined;
   #vault: Vault | undefined;
+  /** Why the index was made anew. */
+  readonly remade: string[] = [];
   #batch = 0;
 
   get vault(): Vault {
@@ -35,6 +37,7 @@ export class VaultHarness {
     this.#vault = await Vault.open({
       database: this.#database,
       dataDir: this.dataDir,
+      onIndexRemade: (reason) => this.remade.push(reason),
       ...(masterKey === undefined ? {} : { masterKey }),
       ...(recentEntries === undefined ? {} : { recentEntries }),
     });

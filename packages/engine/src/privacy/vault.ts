@@ -64,6 +64,8 @@ export interface VaultOptions {
   readonly masterKey?: MasterKey;
   /** Entries of the index in memory before they become a run on disk. */
   readonly recentEntries?: number;
+  /** Hears why the index is made anew: a run of it is missing or damaged. */
+  readonly onIndexRemade?: (reason: string) => void;
 }
 
 /** A subject's key as the vault has it. */
@@ -117,7 +119,8 @@ export class Vault {
   }
 
   /** @throws WeirError `vault_key_missing`, `vault_key_wrong`, `vault_unreadable` */
-  static async open({ database, dataDir, masterKey, recentEntries }: VaultOptions): Promise<Vault> {
+  static async open(options: VaultOptions): Promise<Vault> {
+    const { database, dataDir, masterKey, recentEntries, onIndexRemade } = options;
     const path = vaultPath(dataDir);
     const master = masterKey ?? { file: path.replace(/[^/]*$/, "master.key") };
     const sql = await database.connect();
@@ -125,7 +128,7 @@ export class Vault {
     failpoint("engine.vault.attached");
     const key = await ownKey(sql, master, path);
     if (await isRewriteDue(sql)) await rewriteVault(sql, path);
-    const index = await VaultIndex.open(sql, indexDirectory(path), recentEntries);
+    const index = await VaultIndex.open(sql, indexDirectory(path), recentEntries, onIndexRemade);
     return new Vault(sql, path, key, index, await countsOf(sql));
   }
 

@@ -24,6 +24,8 @@ export async function startEngine(
       logger.log("error", "an erasure could not go on; weir erase list", {
         error: toPlainError(event.error),
       });
+    else if (event.kind === "vault_index_remade")
+      logger.log("warn", `the vault's index was made anew: ${event.reason}`);
     else if (event.kind === "restart_due")
       context.send({ type: "restart", why: "to write its state without what was erased" });
     else if (event.kind === "query_stuck")
