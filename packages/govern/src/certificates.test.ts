@@ -27,6 +27,8 @@ test("a certificate holds by itself and follows the one before; a changed one do
   expect(certificates.latest("e1")).toEqual(second);
   const forged = textOf(1).replace('"records": 3', '"records": 2');
   expect(verifyCertificate(forged, "1")).toMatchObject({ ok: false });
+  const added = textOf(1).replace('"state"', '"remark": "nothing was left out",\n  "state"');
+  expect(verifyCertificate(added, "1")).toMatchObject({ ok: false });
   // Signed, but in the place of another.
   expect(verifyCertificate(textOf(2), "2", forged)).toMatchObject({ ok: false });
   expect(() => verifyCertificate("{}", "x")).toThrow(expect.objectContaining({ code: "certificate_broken" }));
@@ -44,6 +46,16 @@ test("each state of a subject is certified once, by one key that only its owner 
   await expect(certificates.issue("e3", "erased", {})).rejects.toMatchObject({
     code: "certificate_key_missing",
   });
+});
+
+test("a certificate is never written over another, whatever is removed", async () => {
+  const certificates = new Certificates(join(directory, "c"));
+  for (const subject of ["e1", "e2"]) await certificates.issue(subject, "erased", {});
+  const second = textOf(2);
+  rmSync(fileOf(1));
+  expect(await certificates.issue("e3", "erased", {})).toMatchObject({ number: 3 });
+  expect(textOf(2)).toBe(second);
+  expect(verifyCertificate(textOf(3), "3", second)).toMatchObject({ ok: true });
 });
 
 test("a draft that a crash left does not count", async () => {

@@ -8,7 +8,7 @@ import {
 } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { WeirError } from "@weir/contract";
 import { createFile, makePrivateDirectory, syncDirectory } from "./durable-file.ts";
 
@@ -89,7 +89,8 @@ export class Certificates {
     const previous =
       last === undefined ? none : createHash("sha256").update(readFileSync(last)).digest("hex");
     const unsigned = {
-      number: files.length + 1,
+      // Of the last file, and not of how many there are: if one was removed, another must not be written over.
+      number: last === undefined ? 1 : Number.parseInt(basename(last), 10) + 1,
       issuedAt: new Date().toISOString(),
       subject,
       state,
@@ -97,7 +98,7 @@ export class Certificates {
       previous,
       publicKey: createPublicKey(key).export({ type: "spki", format: "der" }).toString("base64"),
     };
-    const signature = sign(null, Buffer.from(signedText(unsigned)), key).toString("base64");
+    const signature = sign(null, Buffer.from(JSON.stringify(unsigned)), key).toString("base64");
     const certificate = { ...unsigned, signature };
     const path = join(this.#directory, `${String(unsigned.number).padStart(8, "0")}.json`);
     // Whole or not at all: what has another name does not count.
@@ -134,11 +135,6 @@ export class Certificates {
   }
 }
 
-function signedText(unsigned: Omit<Certificate, "signature">): string {
-  const { number, issuedAt, subject, state, statement, previous, publicKey } = unsigned;
-  return JSON.stringify({ number, issuedAt, subject, state, statement, previous, publicKey });
-}
-
 function parsed(text: string, where: string): Certificate {
   try {
     return JSON.parse(text) as Certificate;
@@ -156,14 +152,16 @@ function parsed(text: string, where: string): Certificate {
  */
 export function verifyCertificate(text: string, where: string, before?: string): CertificateVerdict {
   const certificate = parsed(text, where);
-  const { number, subject, state, issuedAt, publicKey, signature, previous } = certificate;
+  // All that it has otherwise is signed, so that nothing can be put in.
+  const { signature, ...unsigned } = certificate;
+  const { number, subject, state, issuedAt, publicKey, previous } = unsigned;
   let problem: string | null = null;
   let key = "";
   try {
     const der = Buffer.from(publicKey, "base64");
     key = createHash("sha256").update(der).digest("hex");
     const by = createPublicKey({ key: der, type: "spki", format: "der" });
-    if (!verify(null, Buffer.from(signedText(certificate)), by, Buffer.from(signature, "base64")))
+    if (!verify(null, Buffer.from(JSON.stringify(unsigned)), by, Buffer.from(signature, "base64")))
       problem = "The signature is not that of what it says: it was changed.";
   } catch {
     throw new WeirError("certificate_broken", "The file is no certificate.", { where });

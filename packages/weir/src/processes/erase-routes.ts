@@ -90,6 +90,15 @@ export async function showErasure(
   return { ...erasure, certificate: await governance.certificates.issue(id, state, { ...statement }) };
 }
 
+/** Issues what certificates are due though nobody asked for them: of erasures that came to their end meanwhile, or before a crash. */
+export async function certifyErasures(engine: Engine, governance: Governance): Promise<void> {
+  const certified = new Set(
+    governance.certificates.list().map(({ subject, state }) => `${subject} ${state}`),
+  );
+  for (const { id, state } of await engine.erasures.list())
+    if (!certified.has(`${id} ${state}`)) await showErasure(engine, governance, id);
+}
+
 /** @throws WeirError `invalid_usage` */
 function erasureRequest(body: Readonly<Record<string, unknown>>): ErasureRequest {
   const { identifiers, allowMany } = body;
