@@ -17,11 +17,12 @@ export function isUserFile(path: string): boolean {
 /** True for a file of Weir's own. */
 const isOwnFile = (path: string): boolean => ownFolders.some((folder) => path.startsWith(folder));
 
-/** Whether a function that made this stack was called by a file of Weir's own. */
-export function isCalledByWeir(stack: string): boolean {
-  const [, , caller = ""] = stack.split("\n");
+/** Whose file called the function that made a stack: nobody's that is known is another's. */
+export function callerOf(stack: string): "weir" | "user" | "other" {
+  const [, caller = ""] = stack.split("\n").filter((line) => /^\s+at /.test(line));
   const [frame] = framesOf(caller);
-  return frame !== undefined && isOwnFile(frame.path);
+  if (frame === undefined) return "other";
+  return isOwnFile(frame.path) ? "weir" : isUserFile(frame.path) ? "user" : "other";
 }
 
 /** A path as an operator wants to read it: relative to the working directory where that is shorter. */
@@ -74,7 +75,7 @@ function userFrame(stack: string): string | undefined {
 
 /** The frames of a stack that are in files. */
 function framesOf(stack: string): { readonly path: string; readonly place: string }[] {
-  return [...stack.matchAll(/(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)].map((match) => {
+  return [...stack.matchAll(/(?<=[\s(])(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)].map((match) => {
     const [, location = "", line = "", column] = match;
     const path = location.startsWith("file:") ? fileURLToPath(location.replace(/\?.*$/, "")) : location;
     return { path, place: `${line}${column === undefined ? "" : `:${column}`}` };

@@ -34,6 +34,11 @@ const cases = {
   exitsLater: {
     "weir.config.ts": "setTimeout(() => process.exit(0), 1);\nawait new Promise(() => undefined);",
   },
+  packageExits: {
+    "weir.config.ts": 'import "leaves";',
+    "node_modules/leaves/package.json": '{"name": "leaves", "type": "module", "main": "x.js"}',
+    "node_modules/leaves/x.js": "process.exit(7);",
+  },
   badContract: { "weir.config.ts": smallProject.replace('id: "id"', 'id: "missing" as never') },
   badTable: {
     "weir.config.ts": smallProject.replace('by: "page"', 'by: "nowhere"').replace('"small"', '"Not A Name"'),
@@ -86,6 +91,18 @@ beforeAll(() => {
     outcomes.set(names[i] ?? "", JSON.parse(line) as Outcome);
   }
 });
+
+test("a timer that outlives loading ends no command: code 0 would say that it has done its work", () => {
+  const folder = join(root, "exitsAfter");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+  const masked = smallProject.replace("tables: {", 'access: { columns: { "*.page": [] } }, tables: {');
+  writeFileSync(join(folder, "weir.config.ts"), `setTimeout(() => process.exit(0), 1);\n${masked}`);
+  const fixture = fileURLToPath(new URL("load.fixture.mjs", import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [fixture, folder], { encoding: "utf8" });
+  expect(status).toBe(1);
+  expect(stderr).toContain("The project ends the process, by process.exit(0).");
+});
 afterAll(() => rmSync(root, { recursive: true }));
 
 function errorOf(name: keyof typeof cases): NonNullable<Outcome["error"]> {
@@ -130,8 +147,7 @@ describe("project files that do not, with the place in the user's file", () => {
   });
 
   test("an end of the process: called, imported, caught, or by a timer", () => {
-    const told = (code: string): string =>
-      `It ended the process, by process.exit(${code}), while it was loaded.`;
+    const told = (code: string): string => `The project ends the process, by process.exit(${code}).`;
     expect(errorOf("exits")).toMatchObject({
       code: "project_invalid",
       message: told("0"),
@@ -139,6 +155,7 @@ describe("project files that do not, with the place in the user's file", () => {
     });
     expect(errorOf("importedExits")).toMatchObject({ message: told(""), where: "lib.ts:3:3" });
     expect(errorOf("exitsCaught")).toMatchObject({ message: told("0"), where: "weir.config.ts:2:11" });
+    expect(errorOf("packageExits")).toMatchObject({ message: told("7"), where: "weir.config.ts" });
     expect(errorOf("exitsLater")).toMatchObject({ message: told("0"), where: "weir.config.ts:1:26" });
   });
 

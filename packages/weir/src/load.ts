@@ -65,7 +65,7 @@ export async function loadProject(file: string): Promise<LoadedProject> {
   Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 100);
   let module: { default?: unknown };
   try {
-    const imported = withoutExit<unknown>(() => import(pathToFileURL(file).href));
+    const imported = withoutExit<unknown>(file, () => import(pathToFileURL(file).href));
     module = (await withTimeout(imported, file)) as { default?: unknown };
   } catch (error) {
     throw loadError(error, file);
