@@ -16,8 +16,9 @@ import {
 afterEach(() => harness.end());
 
 test("a rebuild finds nothing different, and what it brings back is not shown and goes again", async () => {
-  await begun(60);
+  await begun();
   await harness.load([named(100, "Ann"), named(90, "Anne"), named(80, "Anna"), named(50, "Ada")]);
+  await keeping(60);
   await untilGone(2);
   const before = await shown();
   const { id } = await harness.engine.tasks.rebuild({ table: "people", swap: "always", share: 1 }, "test");

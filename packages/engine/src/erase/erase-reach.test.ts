@@ -2,7 +2,8 @@
 import { compileProject, count, entity, rollup } from "@weir/compile";
 import type { Program } from "@weir/compile";
 import { Type, changeContract, contract, pii, timestamp } from "@weir/contract";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Sql } from "../database.ts";
 import { Harness } from "../harness.fixture.ts";
 import type { LogRecord } from "../harness.fixture.ts";
 import { scan } from "../privacy/byte-scan.fixture.ts";
@@ -215,4 +216,33 @@ test("records of a contract that the project does not declare any more are the p
   expect(await problems()).toEqual([]);
   await harness.close();
   expect(await scan(harness.dataDir, [jane])).toEqual([]);
+});
+
+test("what is loaded while files are looked at is looked at too", async () => {
+  await open(project(false));
+  const seen = (id: string, user = jane): LogRecord => record("seen", { id, user });
+  await harness.load([seen("a"), seen("b", "joe")]);
+  const run: (this: Sql, sql: string) => Promise<void> = Object.getOwnPropertyDescriptor(
+    Sql.prototype,
+    "run",
+  )?.value;
+  let looks = 0;
+  const spy = vi.spyOn(Sql.prototype, "run").mockImplementation(async function (this: Sql, sql: string) {
+    // Of two looks before the commit the last: what it marks as seen is not read again.
+    if (sql.startsWith("INSERT INTO erase_looked") && ++looks === 2)
+      await harness.load([seen("c"), seen("d", "joe")]);
+    await run.call(this, sql);
+  });
+  try {
+    await harness.engine.erasures.erase(asked);
+  } finally {
+    spy.mockRestore();
+  }
+  expect(looks).toBe(3);
+  expect(await harness.rows("SELECT id FROM seen ORDER BY id")).toEqual([["b"], ["d"]]);
+  expect(await harness.rows("SELECT json_extract_string(text, '$.id') FROM raw ORDER BY 1")).toEqual([
+    ["b"],
+    ["d"],
+  ]);
+  expect(await problems()).toEqual([]);
 });

@@ -336,7 +336,7 @@ export class Erasures {
           request.identifiers,
           this.#vault,
         );
-        if (identifiers.length !== early.identifiers.length) await this.#found.clear();
+        if (namesOf(identifiers) !== namesOf(early.identifiers)) await this.#found.clear();
         await this.#found.look();
         this.#refuseTooMuch(await this.#summary(identifiers), request);
         const losing = await copyRemoved(this.#sql, { program: this.#program, lake: this.#lake });
@@ -396,6 +396,10 @@ export class Erasures {
     this.#suppression.added();
   }
 }
+
+/** To know whether identifiers are the same ones. */
+const namesOf = (identifiers: readonly FoundIdentifier[]): string =>
+  JSON.stringify(identifiers.map(({ kind, value }) => `${kind}=${value}`).toSorted());
 
 function evidenceOf(
   taken: TakenOut,

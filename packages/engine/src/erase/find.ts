@@ -60,8 +60,22 @@ export class FoundRows {
         source VARCHAR, writer VARCHAR, number UBIGINT, line UINTEGER)`);
   }
 
-  /** Brings `erase_found` in line with the manifest. Within a transaction: as that sees it. */
+  /**
+   * Brings `erase_found` in line with the manifest, as it is at the call: in one transaction, as a file that a commit or a merge lists
+   * meanwhile must not count as looked at.
+   */
   async look(): Promise<void> {
+    await this.#sql.run("BEGIN");
+    try {
+      await this.#look();
+      await this.#sql.run("COMMIT");
+    } catch (error) {
+      await this.#sql.run("ROLLBACK").catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #look(): Promise<void> {
     await this.#sql.run(`DELETE FROM erase_found WHERE path NOT IN (SELECT path FROM db.weir.files);
       DELETE FROM erase_looked WHERE path NOT IN (SELECT path FROM db.weir.files)`);
     const declared = this.#program.contracts.map(({ contract }) => contract.name);
