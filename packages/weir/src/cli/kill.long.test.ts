@@ -93,8 +93,11 @@ test("an engine that cannot start again stops no acknowledging; it starts once t
   const { code, value } = await sandbox.json(["status"]);
   expect(code).toBe(4);
   expect(value).toMatchObject({ instance: { processes: [{ state: "ready" }, { name: "engine" }] } });
+  // What is asked for meanwhile waits until it is back.
+  const asked = sandbox.json(["quarantine", "reprocess"]);
   sandbox.write({ "weir.config.ts": smallProject });
   await instance.restarted("engine", before);
+  expect(await asked).toMatchObject({ code: 0 });
   expect(await sandbox.json(["drain"])).toMatchObject({ code: 0 });
   expect(await sandbox.rows("SELECT id FROM clicked")).toEqual([["a"]]);
 });

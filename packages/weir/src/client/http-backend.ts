@@ -23,8 +23,10 @@ import type { Revealed } from "../processes/privacy-routes.ts";
 import type { InstanceFile } from "../processes/run-files.ts";
 import type { Backend, BackfillAction, QueryLimits, StatusReport } from "./backend.ts";
 import type { FoundInstance } from "./find.ts";
+import { patiently } from "./patience.ts";
+import type { Patience } from "./patience.ts";
 import { apiRequest } from "./request.ts";
-import type { ApiAddress } from "./request.ts";
+import type { ApiAddress, ApiRequest } from "./request.ts";
 
 /** For answers that cost the engine little; a busy one may still take seconds. */
 const quickMs = 30_000;
@@ -39,10 +41,15 @@ const marginMs = 5_000;
 export class HttpBackend implements Backend {
   readonly instance: InstanceFile;
   readonly #address: ApiAddress;
+  readonly #patience: Patience;
+  readonly #isThere: () => Promise<boolean>;
 
-  constructor({ address, file }: FoundInstance) {
+  /** @param isThere whether there is an instance whose engine may come back */
+  constructor({ address, file }: FoundInstance, patience: Patience, isThere: () => Promise<boolean>) {
     this.instance = file;
     this.#address = address;
+    this.#patience = patience;
+    this.#isThere = isThere;
   }
 
   async status(): Promise<StatusReport> {
@@ -51,7 +58,7 @@ export class HttpBackend implements Backend {
 
   async query(sql: string, limits: QueryLimits): Promise<QueryResult> {
     const timeoutMs = limits.timeoutMs + marginMs;
-    return (await this.#post("/api/query", { sql, ...limits }, timeoutMs)) as QueryResult;
+    return (await this.#post("/api/query", { sql, ...limits }, timeoutMs, true)) as QueryResult;
   }
 
   async quarantineList(filter: QuarantineFilter): Promise<readonly QuarantinedRecord[]> {
@@ -71,7 +78,7 @@ export class HttpBackend implements Backend {
 
   async planQuarantine({ action, ...request }: QuarantineRequest): Promise<TaskPlan> {
     const path = `/api/quarantine/${action}`;
-    return (await this.#post(path, { ...request, plan: true }, planMs)) as TaskPlan;
+    return (await this.#post(path, { ...request, plan: true }, planMs, true)) as TaskPlan;
   }
 
   async askQuarantine({ action, ...request }: QuarantineRequest): Promise<TaskInfo> {
@@ -79,7 +86,7 @@ export class HttpBackend implements Backend {
   }
 
   async planRebuild(request: RebuildRequest): Promise<RebuildPlan> {
-    return (await this.#post("/api/rebuild", { ...request, plan: true }, planMs)) as RebuildPlan;
+    return (await this.#post("/api/rebuild", { ...request, plan: true }, planMs, true)) as RebuildPlan;
   }
 
   async askRebuild(request: RebuildRequest): Promise<TaskInfo> {
@@ -87,7 +94,7 @@ export class HttpBackend implements Backend {
   }
 
   async planReplay(request: ReplayRequest): Promise<ReplayPlan> {
-    return (await this.#post("/api/replay", { ...request, plan: true }, planMs)) as ReplayPlan;
+    return (await this.#post("/api/replay", { ...request, plan: true }, planMs, true)) as ReplayPlan;
   }
 
   async askReplay(request: ReplayRequest): Promise<TaskInfo> {
@@ -138,7 +145,7 @@ export class HttpBackend implements Backend {
   }
 
   async drain(timeoutMs: number): Promise<{ readonly commit: number }> {
-    return (await this.#post("/api/drain", { timeoutMs }, timeoutMs + marginMs)) as { commit: number };
+    return (await this.#post("/api/drain", { timeoutMs }, timeoutMs + marginMs, true)) as { commit: number };
   }
 
   async reveal(tokens: readonly string[], reason: string): Promise<readonly Revealed[]> {
@@ -156,15 +163,15 @@ export class HttpBackend implements Backend {
 
   async revokeToken(name: string): Promise<void> {
     const path = `/api/tokens/${encodeURIComponent(name)}`;
-    await apiRequest(this.#address, { method: "DELETE", path, timeoutMs: quickMs });
+    await this.#ask({ method: "DELETE", path, timeoutMs: quickMs }, true);
   }
 
   async planErasure(request: ErasureRequest): Promise<ErasurePlan> {
-    return (await this.#post("/api/erasures", { ...request, plan: true }, verifyMs)) as ErasurePlan;
+    return (await this.#post("/api/erasures", { ...request, plan: true }, verifyMs, true)) as ErasurePlan;
   }
 
   async erase(request: ErasureRequest): Promise<CertifiedErasure> {
-    return (await this.#post("/api/erasures", request, verifyMs)) as CertifiedErasure;
+    return (await this.#post("/api/erasures", request, verifyMs, true)) as CertifiedErasure;
   }
 
   async erasures(): Promise<readonly Erasure[]> {
@@ -197,10 +204,16 @@ export class HttpBackend implements Backend {
   }
 
   async #get(path: string, timeoutMs: number): Promise<unknown> {
-    return await apiRequest(this.#address, { method: "GET", path, timeoutMs });
+    return await this.#ask({ method: "GET", path, timeoutMs }, true);
   }
 
-  async #post(path: string, body: unknown, timeoutMs: number): Promise<unknown> {
-    return await apiRequest(this.#address, { method: "POST", path, body, timeoutMs });
+  /** @param mayRepeat whether asking twice does no more than asking once */
+  async #post(path: string, body: unknown, timeoutMs: number, mayRepeat = false): Promise<unknown> {
+    return await this.#ask({ method: "POST", path, body, timeoutMs }, mayRepeat);
+  }
+
+  #ask(request: ApiRequest, mayRepeat: boolean): Promise<unknown> {
+    const ask = (): Promise<unknown> => apiRequest(this.#address, request);
+    return patiently(ask, mayRepeat, this.#isThere, this.#patience);
   }
 }

@@ -1,18 +1,15 @@
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { AuditOptions, CommonOptions } from "../program.ts";
 import { renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /** Prints entries, oldest first. With --json: `{entries: [...]}`, each as the log has it. */
 export async function auditList(terminal: Terminal, options: AuditOptions): Promise<ExitCode> {
   const { after, limit } = options;
-  const entries = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.audit(after, limit),
-  );
+  const entries = await withEngine(terminal, options, (backend) => backend.audit(after, limit));
   result(terminal, { entries }, () => {
     if (entries.length === 0) return "No entries.";
     const rows = entries.map(({ number, at, actor, role, action, target, detail }) => [
@@ -30,7 +27,7 @@ export async function auditList(terminal: Terminal, options: AuditOptions): Prom
 
 /** Goes through the chain. With --json: `{ok, entries, first, last, hash, problem}`. Exit code 1 if it is broken. */
 export async function auditVerify(terminal: Terminal, options: CommonOptions): Promise<ExitCode> {
-  const verdict = await withBackend(dataDirOf(options), options.project, (backend) => backend.verifyAudit());
+  const verdict = await withEngine(terminal, options, (backend) => backend.verifyAudit());
   const { ok, entries, first, last, hash, problem } = verdict;
   result(terminal, verdict, () => {
     if (!ok) return `The audit log is broken: ${problem}.`;

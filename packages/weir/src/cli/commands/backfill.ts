@@ -13,6 +13,7 @@ import type { BackfillOptions } from "../program.ts";
 import { grouped } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 type Ask = <T>(work: (backend: Backend) => Promise<T>) => Promise<T>;
 
@@ -26,7 +27,7 @@ export async function backfill(
   options: BackfillOptions,
 ): Promise<ExitCode> {
   const dataDir = dataDirOf(options);
-  const ask: Ask = (work) => withBackend(dataDir, options.project, work);
+  const ask: Ask = (work) => withEngine(terminal, options, work);
   if (options.cancel !== undefined) return await cancel(terminal, dataDir, options.cancel, ask);
   const plan = await planned(dataDir, source, options);
   if (options.plan === true) {
@@ -36,7 +37,9 @@ export async function backfill(
     );
     return exitCodes.ok;
   }
-  return await run(terminal, plan.plan, dataDir, ask);
+  // While it reads it waits for the engine itself, for as long as that takes.
+  const inWork: Ask = (work) => withBackend(dataDir, options.project, work);
+  return await run(terminal, plan.plan, dataDir, { ask, inWork });
 }
 
 /** What the arguments ask for, and how to show it. */
@@ -82,7 +85,12 @@ async function planned(
   return { plan, text: [head, ...lines] };
 }
 
-async function run(terminal: Terminal, plan: BackfillPlan, dataDir: string, ask: Ask): Promise<ExitCode> {
+async function run(
+  terminal: Terminal,
+  plan: BackfillPlan,
+  dataDir: string,
+  { ask, inWork }: { readonly ask: Ask; readonly inWork: Ask },
+): Promise<ExitCode> {
   const { id, source, contract, pattern, from, to, column, share } = plan;
   const interval = { from: from ?? "", to: to ?? "", ...(column === null ? {} : { column }) };
   const scope = pattern === null ? interval : { pattern };
@@ -93,7 +101,7 @@ async function run(terminal: Terminal, plan: BackfillPlan, dataDir: string, ask:
   let toldMs = 0;
   const state = await runBackfill(plan, {
     dataDir,
-    withBackend: ask,
+    withBackend: inWork,
     log: (level, message) => {
       if (level !== "info" && !terminal.json) terminal.note(`${level}: ${message}`);
     },

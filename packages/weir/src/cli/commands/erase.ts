@@ -2,14 +2,13 @@ import { readFileSync } from "node:fs";
 import type { Erasure, ErasurePlan, ErasureRequest, Identifier } from "@weir/engine";
 import { verifyCertificate } from "@weir/govern";
 import { WeirError } from "@weir/contract";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { CommonOptions, EraseOptions, EraseVerifyOptions } from "../program.ts";
 import { grouped, renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /**
  * Erases a person. With --json: the request as `eraseShow` prints it; with --dry-run `{identifiers: [{kind, value, via}], contracts: [{contract,
@@ -20,7 +19,7 @@ export async function erase(terminal: Terminal, options: EraseOptions): Promise<
     identifiers: identifiersOf(options),
     ...(options.allowMany === undefined ? {} : { allowMany: options.allowMany }),
   };
-  return await withBackend(dataDirOf(options), options.project, async (backend) => {
+  return await withEngine(terminal, options, async (backend) => {
     if (options.dryRun === true) {
       const plan = await backend.planErasure(request);
       result(terminal, plan, () => planText(terminal, plan));
@@ -126,7 +125,7 @@ function remainingText({ state, remaining }: Erasure): string | null {
 
 /** Lists requests, oldest first. With --json: `{erasures: [...]}`, each as `eraseShow` prints it, without the certificate. */
 export async function eraseList(terminal: Terminal, options: CommonOptions): Promise<ExitCode> {
-  const erasures = await withBackend(dataDirOf(options), options.project, (backend) => backend.erasures());
+  const erasures = await withEngine(terminal, options, (backend) => backend.erasures());
   result(terminal, { erasures }, () => {
     if (erasures.length === 0) return "No requests.";
     const rows = erasures.map((one) => [
@@ -143,14 +142,14 @@ export async function eraseList(terminal: Terminal, options: CommonOptions): Pro
 
 /** With --json: `{id, asked, state, receivedAt, deadlineAt, commit, erasedAt, liftedAt, evidence, remaining, certificate}`. */
 export async function eraseShow(terminal: Terminal, id: string, options: CommonOptions): Promise<ExitCode> {
-  const found = await withBackend(dataDirOf(options), options.project, (backend) => backend.erasure(id));
+  const found = await withEngine(terminal, options, (backend) => backend.erasure(id));
   result(terminal, found, () => erasureText(terminal, found));
   return exitCodes.ok;
 }
 
 /** Takes records of the person again. With --json: as `eraseShow`. */
 export async function eraseLift(terminal: Terminal, id: string, options: CommonOptions): Promise<ExitCode> {
-  const found = await withBackend(dataDirOf(options), options.project, (backend) => backend.liftErasure(id));
+  const found = await withEngine(terminal, options, (backend) => backend.liftErasure(id));
   result(
     terminal,
     found,
@@ -165,9 +164,7 @@ export async function eraseCertificate(
   id: string,
   options: CommonOptions,
 ): Promise<ExitCode> {
-  const { state, certificate } = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.erasure(id),
-  );
+  const { state, certificate } = await withEngine(terminal, options, (backend) => backend.erasure(id));
   if (certificate === null)
     throw new WeirError("not_found", `Nothing is erased yet: the request is ${state}.`, {
       where: id,

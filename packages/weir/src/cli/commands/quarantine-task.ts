@@ -1,12 +1,11 @@
 import type { QuarantineRequest, TaskPlan } from "@weir/engine";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { DiscardOptions, QuarantineTaskOptions } from "../program.ts";
 import { grouped, renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 import { estimateText, printEnded, untilEnded } from "./task.ts";
 
 /**
@@ -34,7 +33,7 @@ async function ask(
     ...(ids === undefined ? {} : { ids }),
     share,
   };
-  return await withBackend(dataDirOf(options), options.project, async (backend) => {
+  return await withEngine(terminal, options, async (backend) => {
     if (options.plan === true) {
       const plan = await backend.planQuarantine(request);
       result(terminal, plan, () => planText(terminal, plan));

@@ -1,12 +1,11 @@
 import type { QuarantinedRecord } from "@weir/engine";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { CommonOptions, QuarantineOptions } from "../program.ts";
 import { renderTable, visible } from "../table.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /** Lists records in quarantine, newest first. With --json: `{records: [...]}`, each as `quarantineShow` prints it. */
 export async function quarantineList(terminal: Terminal, options: QuarantineOptions): Promise<ExitCode> {
@@ -18,9 +17,7 @@ export async function quarantineList(terminal: Terminal, options: QuarantineOpti
     ...(contract === undefined ? {} : { contract }),
     ...(reason === undefined ? {} : { reason }),
   };
-  const records = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.quarantineList(filter),
-  );
+  const records = await withEngine(terminal, options, (backend) => backend.quarantineList(filter));
   result(terminal, { records }, () => {
     if (records.length === 0) return "No records.";
     const rows = records.map((record) => [
@@ -44,9 +41,7 @@ export async function quarantineShow(
   id: string,
   options: CommonOptions,
 ): Promise<ExitCode> {
-  const record = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.quarantineShow(id),
-  );
+  const record = await withEngine(terminal, options, (backend) => backend.quarantineShow(id));
   result(terminal, record, () => {
     const facts: [string, string | null][] = [
       ["id", record.id],

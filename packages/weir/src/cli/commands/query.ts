@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { WeirError, durationMs } from "@weir/contract";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { QueryOptions } from "../program.ts";
 import { renderCsv, renderTable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 const numericType = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL|DOUBLE|FLOAT)\b/;
 
@@ -18,9 +17,7 @@ export async function query(
 ): Promise<ExitCode> {
   const sql = statement(given, options.file);
   const limits = { maxRows: options.maxRows, timeoutMs: durationMs(options.timeout) };
-  const answer = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.query(sql, limits),
-  );
+  const answer = await withEngine(terminal, options, (backend) => backend.query(sql, limits));
   const names = answer.columns.map(({ name }) => name);
   if (terminal.json) {
     terminal.out(JSON.stringify(answer));

@@ -1,13 +1,12 @@
 import type { RebuildPlan, RebuildRequest, TaskInfo } from "@weir/engine";
 import type { Backend } from "../../client/backend.ts";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { RebuildOptions, WaitOptions } from "../program.ts";
 import { grouped, renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 import { estimateText, printEnded, untilEnded } from "./task.ts";
 
 /**
@@ -21,7 +20,7 @@ export async function rebuild(terminal: Terminal, table: string, options: Rebuil
     share,
     swap: swap === true ? "always" : auto === true ? "same" : "asked",
   };
-  return await withBackend(dataDirOf(options), options.project, async (backend) => {
+  return await withEngine(terminal, options, async (backend) => {
     if (options.plan !== true)
       return await waited(terminal, backend, options, await backend.askRebuild(request));
     const plan = await backend.planRebuild(request);
@@ -32,13 +31,13 @@ export async function rebuild(terminal: Terminal, table: string, options: Rebuil
 
 /** Lets what a rebuild or a replay made take the place of what is live. With --json: the task. */
 export const taskSwap = (terminal: Terminal, id: number, options: WaitOptions): Promise<ExitCode> =>
-  withBackend(dataDirOf(options), options.project, async (backend) =>
+  withEngine(terminal, options, async (backend) =>
     waited(terminal, backend, options, await backend.swapTask(id)),
   );
 
 /** Puts the tables before a rebuild back. With --json: the task that does so. */
 export const taskUndo = (terminal: Terminal, id: number, options: WaitOptions): Promise<ExitCode> =>
-  withBackend(dataDirOf(options), options.project, async (backend) =>
+  withEngine(terminal, options, async (backend) =>
     waited(terminal, backend, options, await backend.undoTask(id)),
   );
 

@@ -1,12 +1,11 @@
 import type { ReplayPlan, ReplayRequest } from "@weir/engine";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { ReplayOptions } from "../program.ts";
 import { grouped, renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 import { waited } from "./rebuild.ts";
 import { estimateText } from "./task.ts";
 
@@ -22,7 +21,7 @@ export async function replay(terminal: Terminal, options: ReplayOptions): Promis
     share,
     swap: swap === true ? "always" : auto === true ? "same" : "asked",
   };
-  return await withBackend(dataDirOf(options), options.project, async (backend) => {
+  return await withEngine(terminal, options, async (backend) => {
     if (options.plan !== true)
       return await waited(terminal, backend, options, await backend.askReplay(request));
     const plan = await backend.planReplay(request);

@@ -1,22 +1,19 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RebuildResult, ReplayResult, TaskInfo } from "@weir/engine";
 import type { Backend } from "../../client/backend.ts";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { CommonOptions, TasksOptions } from "../program.ts";
 import { grouped, renderTable, spanText, visible } from "../table.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 const pollMs = 100;
 
 /** Lists tasks, newest first. With --json: `{tasks: [...]}`, each as `taskShow` prints it. */
 export async function tasks(terminal: Terminal, options: TasksOptions): Promise<ExitCode> {
-  const found = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.tasks(options.limit),
-  );
+  const found = await withEngine(terminal, options, (backend) => backend.tasks(options.limit));
   result(terminal, { tasks: found }, () => (found.length === 0 ? "No tasks." : tasksTable(terminal, found)));
   return exitCodes.ok;
 }
@@ -40,14 +37,14 @@ export const tasksTable = (terminal: Terminal, found: readonly TaskInfo[]): stri
  * endedAt, error, result}`.
  */
 export async function taskShow(terminal: Terminal, id: number, options: CommonOptions): Promise<ExitCode> {
-  const task = await withBackend(dataDirOf(options), options.project, (backend) => backend.task(id));
+  const task = await withEngine(terminal, options, (backend) => backend.task(id));
   result(terminal, task, () => taskText(terminal, task));
   return exitCodes.ok;
 }
 
 /** Ends a task where it is. With --json: the task, as `taskShow` prints it. */
 export async function taskCancel(terminal: Terminal, id: number, options: CommonOptions): Promise<ExitCode> {
-  const task = await withBackend(dataDirOf(options), options.project, (backend) => backend.cancelTask(id));
+  const task = await withEngine(terminal, options, (backend) => backend.cancelTask(id));
   result(terminal, task, () => taskText(terminal, task));
   return exitCodes.ok;
 }

@@ -1,13 +1,12 @@
 import { durationMs } from "@weir/contract";
 import type { Duration } from "@weir/contract";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { CommonOptions, TokenOptions } from "../program.ts";
 import { renderTable } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /** Makes a token and prints it, which is the only time that it is shown. With --json: `{token, info}`. */
 export async function tokenCreate(
@@ -16,7 +15,7 @@ export async function tokenCreate(
   options: TokenOptions,
 ): Promise<ExitCode> {
   const lifeMs = options.expires === undefined ? undefined : durationMs(options.expires satisfies Duration);
-  const made = await withBackend(dataDirOf(options), options.project, (backend) =>
+  const made = await withEngine(terminal, options, (backend) =>
     backend.createToken(name, options.role, lifeMs),
   );
   result(terminal, made, () => {
@@ -28,7 +27,7 @@ export async function tokenCreate(
 
 /** Lists tokens by name. With --json: `{tokens: [{name, role, createdAt, expiresAt}]}`. */
 export async function tokenList(terminal: Terminal, options: CommonOptions): Promise<ExitCode> {
-  const tokens = await withBackend(dataDirOf(options), options.project, (backend) => backend.tokens());
+  const tokens = await withEngine(terminal, options, (backend) => backend.tokens());
   result(terminal, { tokens }, () => {
     if (tokens.length === 0) return "No tokens.";
     const rows = tokens.map(({ name, role, createdAt, expiresAt }) => [name, role, createdAt, expiresAt]);
@@ -43,7 +42,7 @@ export async function tokenRevoke(
   name: string,
   options: CommonOptions,
 ): Promise<ExitCode> {
-  await withBackend(dataDirOf(options), options.project, (backend) => backend.revokeToken(name));
+  await withEngine(terminal, options, (backend) => backend.revokeToken(name));
   result(terminal, { revoked: name }, () => `Token ${name} is revoked.`);
   return exitCodes.ok;
 }

@@ -1,12 +1,11 @@
 import type { Traced } from "@weir/engine";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { TraceOptions } from "../program.ts";
 import { renderTable } from "../table.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 const notFound =
   "No record with this id was found. It may wait in the log (weir drain loads it), or have been removed by retention; and where fields are tagged as personal, records that failed are sealed, and not looked into.";
@@ -16,9 +15,7 @@ const notFound =
  * [{name, kind}]}]}`. Exit code 1 if it was not found.
  */
 export async function trace(terminal: Terminal, id: string, options: TraceOptions): Promise<ExitCode> {
-  const contracts = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.trace(id, options.contract),
-  );
+  const contracts = await withEngine(terminal, options, (backend) => backend.trace(id, options.contract));
   result(terminal, { contracts }, () =>
     contracts.length === 0 ? notFound : contracts.map((one) => shown(terminal, one)).join("\n\n"),
   );

@@ -1,11 +1,10 @@
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
-import { dataDirOf } from "../place.ts";
 import type { RevealOptions } from "../program.ts";
 import { renderTable, visible } from "../table.ts";
 import { result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /**
  * Prints the values behind tokens. With --json: `{values: [{token, value}]}`; a value is null where the vault has none. Exit code 1 if
@@ -16,9 +15,7 @@ export async function vaultReveal(
   tokens: readonly string[],
   options: RevealOptions,
 ): Promise<ExitCode> {
-  const values = await withBackend(dataDirOf(options), options.project, (backend) =>
-    backend.reveal(tokens, options.reason),
-  );
+  const values = await withEngine(terminal, options, (backend) => backend.reveal(tokens, options.reason));
   result(terminal, { values }, () =>
     renderTable(
       terminal,

@@ -1,5 +1,4 @@
 import { errorCodes } from "@weir/contract";
-import { withBackend } from "../../client/open.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
 import { dataDirOf } from "../place.ts";
@@ -7,10 +6,11 @@ import type { CommonOptions } from "../program.ts";
 import { printError } from "../report.ts";
 import { paint, result } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { withEngine } from "../with-engine.ts";
 
 /** Checks the invariants; exit code 1 when one fails. With --json: `{ok, commit, checks: [{name, ok, detail}]}`. */
 export async function verify(terminal: Terminal, options: CommonOptions): Promise<ExitCode> {
-  const report = await withBackend(dataDirOf(options), options.project, (backend) => backend.verify());
+  const report = await withEngine(terminal, options, (backend) => backend.verify());
   result(terminal, report, () =>
     report.checks
       .map(({ name, ok, detail }) => {
