@@ -49,6 +49,7 @@ export { valueType } from "./field-type.ts";
 export type { Field, FieldType, JsonSchema, ValueType } from "./field-type.ts";
 export { duckdb } from "./duckdb/dialect.ts";
 export type { Dialect, TableScope } from "./duckdb/dialect.ts";
-export { isFreeText, keptText, taggedTable, unprovenTexts } from "./duckdb/privacy.ts";
+export { keptText, personColumns, taggedTable, unprovenTexts } from "./duckdb/kept-text.ts";
+export { isFreeText, taggedLines } from "./duckdb/privacy.ts";
 export type { ContractModel } from "./model.ts";
 export { ident, text } from "./sql.ts";

@@ -38,6 +38,8 @@ export interface ContractPrivacy {
   /** None where no field is tagged; then `replace` is not there. */
   readonly wanted: readonly Statement[];
   readonly replace?: Statement;
+  /** The sets of values that are known with their tokens: the table with its columns, and a query of those that a batch adds. */
+  readonly known?: { readonly table: string; readonly columns: string; readonly added: string };
   /** Tagged columns of a captured source, by stream. */
   readonly streams: readonly StreamPrivacy[];
   /** Paths of the fields that name the person of a record: in them nothing is looked for, as what is masked would be one person. */

@@ -296,7 +296,8 @@ export const batchFile = (batch: number): string => `b${String(batch).padStart(1
 /** Everything received, by source and day of receipt; replayable as it is. */
 async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Promise<LakeFile[]> {
   const files: LakeFile[] = [];
-  for (const source of new Set(plan.segments.map((segment) => segment.source))) {
+  const sources = new Set(plan.segments.map((segment) => segment.source));
+  for (const source of sources) {
     const span = await sql.row<{ low: string | null; high: string | null; day: string | null }>(
       `SELECT make_timestamp(min(received))::VARCHAR AS low, make_timestamp(max(received))::VARCHAR AS high,
          make_timestamp(min(received))::DATE::VARCHAR AS day
@@ -305,7 +306,7 @@ async function writeRaw(sql: Sql, { lake }: StageContext, plan: BatchPlan): Prom
     // All of them may be of erased persons.
     if (span.low === null || span.high === null) continue;
     const query = `SELECT writer, number, line, make_timestamp(received) AS received_at, contract, keys, nulls, error, text, content
-      FROM kept_lines JOIN segments USING (seg) WHERE seg IN (${segmentsOf(plan, source).join(", ")})`;
+      FROM kept_lines JOIN segments USING (seg) ${sources.size === 1 ? "" : `WHERE seg IN (${segmentsOf(plan, source).join(", ")})`}`;
     files.push(
       await lake.write(sql, query, {
         zone: "raw",

@@ -3,34 +3,28 @@ import type { Field, FieldType } from "../field-type.ts";
 import type { ContractModel } from "../model.ts";
 import type { ContractPrivacy, Statement, StreamPrivacy } from "../program.ts";
 import { ident, lines, text } from "../sql.ts";
-import { refreshStatement, rowsTable } from "./rows.ts";
+import { copies, isMasked, plainColumns, plainCondition, taggedTable } from "./kept-text.ts";
+import { receivedTable, refreshStatement, rowsTable } from "./rows.ts";
 
 /**
  * From rows with personal values to rows with tokens.
  *
  * Beside the relations of rows.ts these statements read and leave
+ *   known_<contract>(v.., t..)         sets of values that records before had together, with what stands for them; kept by the engine,
+ *                                      as far as it likes
  *   pii_wanted(kind, value, subject)   values that need a token, and whose they are
  *   pii_map(kind, value, h0, h1, id, token)   their tokens; made by the engine in between
- *   tagged_<contract>(_key, _content, v.., t..)  of valid rows the content, the values, and what stands for them
+ *   tagged_<contract>(_key, _content, _plain, v.., t.., f.., b..)   of valid rows the content, the values, and what stands for them; for
+ *                                      `_plain`, `f` and `b` see kept-text.ts
+ *   received_<contract>                the rows as they were; `rows_<contract>` has them with tokens
  *   texts(_key, text, done)            texts as they are kept, where they are not what `kept` makes of them; `done` where the
  *                                      text is right, else JavaScript writes it
- *
- * A text's values are replaced where they stand as members, `:"value"`. Where the text has no backslash this is exact: every
- * string in it is written as it is, so a member with this value is written in no other way. Other texts are read again, and
- * each tagged member must be its token. (Reading every text again costs 1 us more an event of 1 KB than the backslash.)
  */
 const peopleTable = (contract: string): string => ident(`people_${contract}`);
-/** `people_<contract>` with tokens, numbered; and the number of each record. (With the values themselves: 0.5 us more a record.) */
+/** `people_<contract>` with tokens; and the row in it of each record. (With the values themselves: 0.5 us more a record.) */
 const namedTable = (contract: string): string => ident(`named_${contract}`);
 const linksTable = (contract: string): string => ident(`links_${contract}`);
-export const taggedTable = (contract: string): string => ident(`tagged_${contract}`);
-
-/** Shorter values are replaced in the members that are tagged alone: others may hold the same and mean something else. */
-const shortestCopied = 6;
-/** No line has one, so it is never found. */
-const nowhere = "chr(10)";
-
-const isMasked = (tag: PiiTag): boolean => tag === "pan" || tag === "cvv";
+export const knownTable = (contract: string): string => `memory.main.${ident(`known_${contract}`)}`;
 
 /** @param naming paths of the fields that name the person of a record */
 export function contractPrivacy(
@@ -40,13 +34,17 @@ export function contractPrivacy(
 ): ContractPrivacy {
   const streams = streamsOf(model);
   const freeText = freeTextOf(contract, model, naming);
-  const refresh = refreshStatement(model);
   const { tagged } = model;
+  const refresh = refreshStatement(
+    model,
+    tagged.length === 0 ? rowsTable(model.name) : receivedTable(model.name),
+  );
   if (tagged.length === 0)
     return { wanted: streams.flatMap((stream) => stream.wanted), streams, naming, freeText, refresh };
   return {
     wanted: [wantedStatement(model)],
     replace: replaceStatement(model),
+    known: knownStatements(model),
     streams,
     naming,
     freeText,
@@ -58,9 +56,6 @@ export function contractPrivacy(
 const valueAt = ([first = "", ...rest]: readonly string[]): string =>
   rest.reduce((value, name) => `struct_extract(${value}, ${text(name)})`, `r.${ident(first)}`);
 
-const pointer = (path: readonly string[]): string =>
-  text(path.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""));
-
 /** What is kept of card data: ISO/IEC 7812 numbers have 13 to 19 digits. */
 function masked(tag: PiiTag, value: string): string {
   if (tag === "cvv") return `CASE WHEN ${value} IS NOT NULL THEN '***' END`;
@@ -69,46 +64,71 @@ function masked(tag: PiiTag, value: string): string {
     THEN ${digits}[:6] || repeat('*', length(${digits}) - 10) || ${digits}[-4:] WHEN ${value} IS NOT NULL THEN '***' END`;
 }
 
+const columnsOf = (letter: string, { tagged }: ContractModel, of = ""): string[] =>
+  tagged.map((_, i) => `${of}${letter}${i}`);
+
+/** Whether two relations have the same set of values. */
+const sameValues = (model: ContractModel, one: string, other: string): string =>
+  columnsOf("v", model)
+    .map((value) => `${one}.${value} IS NOT DISTINCT FROM ${other}.${value}`)
+    .join(" AND ");
+
+const valuesOf = ({ tagged }: ContractModel): string[] =>
+  tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
+
 /**
  * `people_<contract>`: the sets of values that records have together, each once. Tokens are joined to these and not to the records, of
- * which a person has many.
+ * which a person has many; and looked up for those only that are not known from before.
  */
 function wantedStatement(model: ContractModel): Statement {
   const { name, tagged } = model;
   const subject = tagged.findIndex(({ tag }) => tag === "subject");
   const whose = subject < 0 ? "NULL::VARCHAR" : `v${subject}`;
-  const values = tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
   const selects = tagged.flatMap(({ tag }, i) =>
     isMasked(tag)
       ? []
       : [
           `SELECT ${text(tag)} AS kind, v${i} AS value, ${i === subject ? "NULL::VARCHAR" : whose} AS subject
-  FROM ${peopleTable(name)} WHERE v${i} IS NOT NULL`,
+  FROM ${peopleTable(name)} WHERE _is_new AND v${i} IS NOT NULL`,
         ],
   );
   const none = "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS value, NULL::VARCHAR AS subject WHERE FALSE";
   return {
     name: `personal values of ${name}`,
     purpose: "Which values need a token, and whose they are",
-    sql: `CREATE TABLE ${peopleTable(name)} AS SELECT DISTINCT ${lines(values)}
-FROM ${rowsTable(name)} r WHERE _ok;
+    sql: `CREATE TABLE ${peopleTable(name)} AS SELECT p.*, ${columnsOf("t", model, "k.").join(", ")}, k._known IS NULL AS _is_new
+FROM (SELECT DISTINCT ${lines(valuesOf(model))}
+  FROM ${rowsTable(name)} r WHERE _ok) p
+LEFT JOIN ${knownTable(name)} k ON ${sameValues(model, "k", "p")}
+WHERE coalesce(${columnsOf("v", model, "p.").join(", ")}) IS NOT NULL;
 INSERT INTO pii_wanted SELECT DISTINCT * FROM (\n${[none, ...selects].join("\nUNION ALL\n")})`,
   };
 }
 
-/** `tagged_<contract>`, and the rows anew with tokens. */
+/** `known_<contract>`, empty; and what adds to it who is new. */
+function knownStatements(model: ContractModel): NonNullable<ContractPrivacy["known"]> {
+  const { name } = model;
+  const columns = [...columnsOf("v", model), ...columnsOf("t", model)];
+  return {
+    table: knownTable(name),
+    columns: [...columns.map((column) => `${column} VARCHAR`), "_known BOOLEAN"].join(", "),
+    added: `SELECT ${columns.join(", ")}, TRUE FROM ${namedTable(name)} n
+WHERE _is_new AND NOT EXISTS (SELECT 1 FROM ${knownTable(name)} k WHERE ${sameValues(model, "k", "n")})`,
+  };
+}
+
+/** `tagged_<contract>`, and the rows with tokens. (A table of these rows takes 0.9 us more a record than the view does.) */
 function replaceStatement(model: ContractModel): Statement {
   const { name, tagged } = model;
   const rows = rowsTable(name);
-  const all = tagged.map((_, i) => `v${i}`);
+  const received = receivedTable(name);
+  const [values, known] = [columnsOf("v", model).join(", "), columnsOf("t", model).join(", ")];
   const tokens = tagged.map(
     ({ tag }, i) => `${isMasked(tag) ? masked(tag, `v${i}`) : `m${i}.token`} AS t${i}`,
   );
   const joins = tagged.flatMap(({ tag }, i) =>
     isMasked(tag) ? [] : [`LEFT JOIN pii_map m${i} ON m${i}.kind = ${text(tag)} AND m${i}.value = v${i}`],
   );
-  const values = tagged.map(({ path }, i) => `nullif(${valueAt(path)}, '') AS v${i}`);
-  const same = all.map((value) => `p.${value} IS NOT DISTINCT FROM r.${value}`);
   const top = [...new Set(tagged.map(({ path }) => path[0] ?? ""))];
   const replacedColumns = top.map((field) => {
     const type = model.fields.find((one) => one.name === field)?.type;
@@ -124,18 +144,31 @@ function replaceStatement(model: ContractModel): Statement {
   return {
     name: `tokens in rows of ${name}`,
     purpose: "Put tokens in place of personal values",
-    sql: `CREATE TABLE ${namedTable(name)} AS SELECT row_number() OVER () AS _person, ${all.join(", ")}, ${lines(tokens)}
-FROM ${peopleTable(name)} ${joins.join("\n")}
-WHERE coalesce(${all.join(", ")}) IS NOT NULL;
-CREATE TABLE ${linksTable(name)} AS SELECT r._key, r._content, p._person
-FROM (SELECT _key, _content, ${lines(values)} FROM ${rows} r WHERE _ok) r JOIN ${namedTable(name)} p ON ${same.join(" AND ")};
-CREATE VIEW ${taggedTable(name)} AS SELECT _key, _content, p.* EXCLUDE (_person)
-FROM ${linksTable(name)} JOIN ${namedTable(name)} p USING (_person);
-CREATE TABLE tokenized AS SELECT r.* REPLACE (${lines(columns)})
-FROM ${rows} r LEFT JOIN ${taggedTable(name)} t USING (_key);
-DROP TABLE ${rows};
-ALTER TABLE tokenized RENAME TO ${rows}`,
+    sql: `CREATE TABLE ${namedTable(name)} AS SELECT ${lines(["*", ...plainColumns(model)])}
+FROM (SELECT ${values}, ${known}, FALSE AS _is_new FROM ${peopleTable(name)} WHERE NOT _is_new
+  UNION ALL SELECT ${values}, ${lines(tokens)}, TRUE
+  FROM (SELECT ${values} FROM ${peopleTable(name)} WHERE _is_new) ${joins.join("\n")});
+CREATE TABLE ${linksTable(name)} AS SELECT r._key, r._content, r._plain, p.rowid AS _person
+FROM (SELECT _key, _content, ${plainCondition(model)} AS _plain, ${lines(valuesOf(model))} FROM ${rows} r WHERE _ok) r
+JOIN ${namedTable(name)} p ON ${sameValues(model, "p", "r")};
+CREATE VIEW ${taggedTable(name)} AS SELECT l._key, l._content, l._plain, p.* EXCLUDE (_is_new)
+FROM ${linksTable(name)} l JOIN ${namedTable(name)} p ON p.rowid = l._person;
+ALTER TABLE ${rows} RENAME TO ${received};
+CREATE VIEW ${rows} AS SELECT r.* REPLACE (${lines(columns)})
+FROM ${received} r LEFT JOIN ${taggedTable(name)} t USING (_key)`,
   };
+}
+
+/**
+ * Lines `l` with what `tagged_<contract>` has of them, and `x`, their rows of `texts`. Joined in this order: with the view DuckDB copies the
+ * lines into a hash table, texts and all, which takes 0.5 us a record and more where memory is short.
+ *
+ * @param columns of `l` and `x`
+ */
+export function taggedLines({ name }: ContractModel, lines: string, columns: string): string {
+  return `SELECT ${columns}, k._content, k._plain, p.* EXCLUDE (_is_new)
+FROM ${linksTable(name)} k JOIN ${lines} l USING (_key) JOIN ${namedTable(name)} p ON p.rowid = k._person
+LEFT JOIN texts x USING (_key)`;
 }
 
 /** A value with tokens in place of the tagged ones within it. */
@@ -157,86 +190,6 @@ function replacedValue(
 
 const within = ({ path }: TaggedField, outer: readonly string[]): boolean =>
   outer.every((step, i) => path[i] === step);
-
-/** A JSON text with tokens in place of long values wherever members have them; undefined where nothing has a token. */
-function copies(model: ContractModel, json: string): string | undefined {
-  const parts = model.tagged.flatMap(({ tag, isInteger }, i) => (isMasked(tag) || isInteger ? [] : [i]));
-  if (parts.length === 0) return undefined;
-  return parts.reduce((value, i) => {
-    const found = `CASE WHEN length(t.v${i}) >= ${shortestCopied} THEN ':"' || t.v${i} || '"' END`;
-    return replaced(value, found, `':"' || t.t${i} || '"'`);
-  }, json);
-}
-
-const replaced = (value: string, found: string, by: string): string =>
-  `replace(${value}, coalesce(${found}, ${nowhere}), coalesce(${by}, ''))`;
-
-/** What a value is found by in a text, and what stands there then. */
-function membersOf({ tag, path, isInteger }: TaggedField, i: number): { found: string; by: string }[] {
-  const member = text(`${JSON.stringify(path.at(-1) ?? "")}:`);
-  if (isInteger)
-    return [",", "}"].map((end) => ({
-      found: `${member} || v${i} || '${end}'`,
-      by: `${member} || '  "' || t${i} || '"${end}'`,
-    }));
-  const before = isMasked(tag)
-    ? member
-    : `CASE WHEN length(v${i}) >= ${shortestCopied} THEN ':' ELSE ${member} END`;
-  return [{ found: `${before} || '"' || v${i} || '"'`, by: `${before} || ' "' || t${i} || '"'` }];
-}
-
-/**
- * `_text`: the text of a record with tokens in place of values, each with the mark that says so.
- *
- * The values are looked for one behind the other, which takes a text apart and puts it together once: 4.4 us for four of
- * them in 1.2 KB. Where one is not behind the one before, or is there twice, or stands before it too, all are replaced one by one, with DuckDB's
- * `replace`, which takes 33 us.
- *
- * @param base a query with the columns of `tagged_<contract>`, and the text as `_original`
- * @param order the tagged fields, as they follow one another in most texts
- */
-export function keptText({ tagged }: ContractModel, base: string, order: readonly number[]): string {
-  const strings = order.filter((i) => tagged[i]?.isInteger === false);
-  const rest = (i: number | undefined): string =>
-    i === undefined ? "_original" : `coalesce(_p${i}[2], _p${i}[1])`;
-  let levels = `(${base})`;
-  let before: number | undefined;
-  const heads: string[] = [];
-  const proofs = tagged.flatMap(({ isInteger }, i) => (isInteger ? [`t${i} IS NULL`] : []));
-  for (const [at, i] of strings.entries()) {
-    const [member] = membersOf(tagged[i] as TaggedField, i);
-    // Another member may have the same value, before that of the field which is looked for first.
-    for (const j of strings.slice(0, at))
-      proofs.push(`(_p${j}[2] IS NULL OR NOT coalesce(contains(_p${j}[1], ${member?.found}), FALSE))`);
-    levels = `(SELECT *, string_split(${rest(before)}, coalesce(${member?.found}, ${nowhere})) AS _p${i} FROM ${levels})`;
-    heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN _p${i}[1] END`);
-    heads.push(`CASE WHEN _p${i}[2] IS NOT NULL THEN ${member?.by} END`);
-    proofs.push(`len(_p${i}) = CASE WHEN t${i} IS NULL THEN 1 ELSE 2 END`);
-    before = i;
-  }
-  const slow = tagged.reduce(
-    (value, field, i) =>
-      membersOf(field, i).reduce((inner, { found, by }) => replaced(inner, found, by), value),
-    "_original",
-  );
-  const excluded = strings.length === 0 ? "" : ` EXCLUDE (${strings.map((i) => `_p${i}`).join(", ")})`;
-  return `SELECT *${excluded}, CASE WHEN ${proofs.join(" AND ")}
-  THEN concat(${[...heads, rest(before)].join(", ")}) ELSE ${slow} END AS _text FROM ${levels}`;
-}
-
-/** Fills `texts` with those that are not proven to be right, as SQL writes them. */
-export function unprovenTexts(model: ContractModel, order: readonly number[]): string {
-  const { name, tagged } = model;
-  const checks = tagged.map(
-    ({ path }, i) => `coalesce(t${i} = json_extract_string(_text, ${pointer(path)}), t${i} IS NULL)`,
-  );
-  const unproven = [
-    "contains(l.text, '\\')",
-    ...tagged.flatMap(({ isInteger }, i) => (isInteger ? [`t.t${i} IS NOT NULL`] : [])),
-  ];
-  const base = `SELECT t.*, l.text AS _original FROM ${taggedTable(name)} t JOIN lines l USING (_key) WHERE ${unproven.join(" OR ")}`;
-  return `INSERT INTO texts SELECT _key, _text, ${checks.join(" AND ")} FROM (${keptText(model, base, order)})`;
-}
 
 /** Streams of a captured source with tagged columns. */
 function streamsOf({

@@ -22,6 +22,8 @@ import { jsonTypes, leafType, sqlType, typedLeafChecks, typedLeafValue } from ".
 const routingMember = "type";
 
 export const rowsTable = (contract: string): string => ident(`rows_${contract}`);
+/** The rows as they came, where those of `rows_<contract>` have tokens. */
+export const receivedTable = (contract: string): string => ident(`received_${contract}`);
 export const idsTable = (contract: string): string => ident(`ids_${contract}`);
 export const freshView = (contract: string): string => ident(`fresh_${contract}`);
 /** Rows of the clean zone that are taken out of it. */
@@ -178,11 +180,12 @@ FROM (
 /**
  * Rows anew whose texts were changed after they were accepted: `refreshed(_key, contract, text, extra)` has them as `fixes` does,
  * with tokens in place of personal values.
+ *
+ * @param rows the table that has them
  */
-export function refreshStatement(contract: ContractModel): Statement {
+export function refreshStatement(contract: ContractModel, rows: string): Statement {
   const kept = { ...contract, judged: contract.fields };
   const leaves = leavesOf(kept);
-  const rows = rowsTable(contract.name);
   const changed = `SELECT _key FROM refreshed WHERE contract = ${text(contract.name)}`;
   return {
     name: `changed rows of ${contract.name}`,

@@ -1,10 +1,19 @@
 import type { ContractProgram, Program } from "@weir/compile";
-import { contentOf, keptText, taggedTable, text, unprovenTexts } from "@weir/compile";
+import {
+  contentOf,
+  keptText,
+  personColumns,
+  taggedLines,
+  taggedTable,
+  text,
+  unprovenTexts,
+} from "@weir/compile";
 import { failpoint } from "@weir/log";
 import { eachRow } from "../each-row.ts";
 import { normalizeRecord } from "../normalize.ts";
 import { assignTokens } from "./assign.ts";
 import type { Staging } from "./assign.ts";
+import type { Sql } from "../database.ts";
 import { maskedChange, tokenizeStream } from "./captured.ts";
 import { isFound, mayHold } from "./detect.ts";
 import { declaredAt, maskedRecord, rewrittenAt } from "./rewrite.ts";
@@ -34,6 +43,7 @@ export async function takeOutPii(
   await sql.run(`CREATE TABLE pii_wanted (kind VARCHAR, value VARCHAR, subject VARCHAR);
     CREATE TABLE texts (_key BIGINT, text VARCHAR, done BOOLEAN);
     CREATE TABLE sealed (_key BIGINT, text VARCHAR, error VARCHAR, violations VARCHAR)`);
+  const era = await vault.exclusive(() => vault.people.open(sql, contracts));
   for (const { privacy } of contracts) for (const { sql: wanted } of privacy.wanted) await sql.run(wanted);
   await assignTokens(staging, vault);
   const orders = new Map<ContractProgram, readonly number[]>();
@@ -50,6 +60,7 @@ export async function takeOutPii(
       await tokenizeStream(staging, vault, contract, stream, program.privacy.detect);
     if (program.privacy.detect) await maskFreeText(staging, contract, orders.get(contract));
   }
+  await rememberPeople(sql, vault, era, contracts);
   failpoint("engine.privacy.rows");
   await sealRejected(staging, vault, program.contracts);
   await sql.run(`ALTER TABLE lines RENAME TO received_lines;
@@ -59,16 +70,30 @@ export async function takeOutPii(
   failpoint("engine.privacy.lines");
 }
 
+/** So that the batches to come need not ask the vault about the same people. */
+async function rememberPeople(
+  sql: Sql,
+  vault: Vault,
+  era: number,
+  contracts: readonly ContractProgram[],
+): Promise<void> {
+  const { n } = await sql.row<{ n: number }>("SELECT count(*)::DOUBLE AS n FROM pii_wanted");
+  if (n > 0) await vault.exclusive(() => vault.people.add(sql, contracts, era, n));
+}
+
 /**
  * Every line as it is kept. The text of a valid record is made while it is written, and not before: to hold all of a batch's texts
  * once more costs 1.5 us a record.
  */
 function keptLines(orders: ReadonlyMap<ContractProgram, readonly number[]>): string {
   const selects = [...orders].map(([{ model }, order]) => {
-    const values = model.tagged.flatMap((_, i) => [`v${i}`, `t${i}`]).join(", ");
-    const base = `SELECT l.* EXCLUDE (text), l.text AS _original, x.text AS _again, t.* EXCLUDE (_key)
-      FROM received_lines l JOIN ${taggedTable(model.name)} t USING (_key) LEFT JOIN texts x USING (_key)`;
-    return `SELECT * EXCLUDE (_original, _again, _text, _content, ${values}), coalesce(_again, _text) AS text, _content AS content
+    const values = personColumns(model).join(", ");
+    const base = taggedLines(
+      model,
+      "received_lines",
+      "l.* EXCLUDE (text), l.text AS _original, x.text AS _again",
+    );
+    return `SELECT * EXCLUDE (_original, _again, _text, _content, _plain, ${values}), coalesce(_again, _text) AS text, _content AS content
       FROM (${keptText(model, base, order)}) UNION ALL BY NAME `;
   });
   const others = [...orders.keys()].map(

@@ -4,6 +4,7 @@ import { failpoint } from "@weir/log";
 import type { Database, Sql } from "../database.ts";
 import { eachRow } from "../each-row.ts";
 import { decrypt, encrypt, keyFor, newKey, numberTexts } from "./cipher.ts";
+import { KnownPeople } from "./known-people.ts";
 import type { KeyWrapper } from "./master-key.ts";
 import { keyWrapperOf } from "./master-key.ts";
 import type { MasterKey } from "./master-key.ts";
@@ -94,6 +95,7 @@ export class Vault {
   readonly #keys = new Map<number, Buffer>();
   readonly #sealing = new Map<string, Buffer>();
   readonly index: VaultIndex;
+  readonly people = new KnownPeople();
   /** Of lower ids the text of the token is in the table alone. */
   readonly numberedFrom: number;
   #nextId: number;
@@ -372,6 +374,7 @@ export class Vault {
   async destroySubjects(subjects: readonly string[]): Promise<Destroyed> {
     const asked = [...new Set(subjects)].filter((token) => tokenPattern.test(token));
     const { gone: _, ...destroyed } = await this.index.destroying(this.exclusive, async () => {
+      await this.people.forget(this.#sql);
       await this.#loadTokens(asked);
       const subjects = `(SELECT t.id FROM ${vaultTable("tokens")} t JOIN temp.asked_tokens a ON a.token = t.token
         JOIN ${vaultTable("subjects")} s ON s.id = t.id)`;
