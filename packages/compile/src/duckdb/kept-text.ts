@@ -163,11 +163,19 @@ export function unprovenTexts(model: ContractModel, order: readonly number[]): s
   );
   const unproven = [
     "contains(l.text, '\\')",
-    ...tagged.flatMap(({ isInteger }, i) => (isInteger ? [`t.t${i} IS NOT NULL AND NOT t._plain`] : [])),
+    ...tagged.flatMap(({ isInteger }, i) =>
+      isInteger ? [`t.t${i} IS NOT NULL AND NOT ${isWritten(model, i)}`] : [],
+    ),
   ];
   const base = `SELECT t.*, l.text AS _original FROM ${taggedTable(name)} t JOIN lines l USING (_key) WHERE ${unproven.join(" OR ")}`;
   return `INSERT INTO texts SELECT _key, _text, ${checks.join(" AND ")} FROM (${keptText(model, base, order)})`;
 }
+
+/** Whether an integer is in the text of a plain record as its value is: 42.0 and -0 are integers too. */
+const isWritten = (model: ContractModel, i: number): string =>
+  isFlat(model)
+    ? `(t._plain AND (${[",", "}"].map((end) => `contains(l.text, t.f${i} || '${end}')`).join(" OR ")}))`
+    : "FALSE";
 
 const pointer = (path: readonly string[]): string =>
   text(path.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""));

@@ -1,9 +1,6 @@
 import type { ContractProgram } from "@weir/compile";
 import type { Sql } from "../database.ts";
 
-/** Sets of values, of all contracts together: some 300 bytes each. */
-const mostPeople = 250_000;
-
 type Known = NonNullable<ContractProgram["privacy"]["known"]>;
 
 /**
@@ -22,7 +19,8 @@ export class KnownPeople {
   /** Goes up with each destruction. */
   #era = 0;
 
-  constructor(limit = mostPeople) {
+  /** @param limit sets of values, of all contracts together: some 300 bytes each */
+  constructor(limit: number) {
     this.#limit = limit;
   }
 

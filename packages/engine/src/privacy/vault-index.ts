@@ -95,7 +95,7 @@ export class VaultIndex {
   static async open(
     sql: Sql,
     directory: string,
-    limit = 1_000_000,
+    limit: number,
     onRemade: (reason: string) => void = () => undefined,
   ): Promise<VaultIndex> {
     makeDirectory(directory);

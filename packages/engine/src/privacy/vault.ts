@@ -63,7 +63,7 @@ export interface VaultOptions {
   readonly dataDir: string;
   /** Default: the file `vault/master.key` in the data directory. */
   readonly masterKey?: MasterKey;
-  /** Entries of the index in memory before they become a run on disk. */
+  /** Entries of the index in memory before they become a run on disk; a quarter of it is how many people are known without it. */
   readonly recentEntries?: number;
   /** Hears why the index is made anew: a run of it is missing or damaged. */
   readonly onIndexRemade?: (reason: string) => void;
@@ -95,14 +95,21 @@ export class Vault {
   readonly #keys = new Map<number, Buffer>();
   readonly #sealing = new Map<string, Buffer>();
   readonly index: VaultIndex;
-  readonly people = new KnownPeople();
+  readonly people: KnownPeople;
   /** Of lower ids the text of the token is in the table alone. */
   readonly numberedFrom: number;
   #nextId: number;
   #write: number;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(sql: Sql, path: string, key: Buffer, index: VaultIndex, counts: Counts) {
+  private constructor(
+    sql: Sql,
+    path: string,
+    key: Buffer,
+    index: VaultIndex,
+    people: KnownPeople,
+    counts: Counts,
+  ) {
     this.#sql = sql;
     this.#path = path;
     this.#wrapKey = keyFor(key, "wrap");
@@ -110,6 +117,7 @@ export class Vault {
     this.hashSecret = keyFor(key, "hash").toString("hex");
     this.contentSecret = keyFor(key, "content").toString("hex").slice(0, 32);
     this.index = index;
+    this.people = people;
     this.numberedFrom = counts.numberedFrom;
     this.#salts = counts.salts;
     this.#nextId = counts.nextId;
@@ -122,7 +130,7 @@ export class Vault {
 
   /** @throws WeirError `vault_key_missing`, `vault_key_wrong`, `vault_unreadable` */
   static async open(options: VaultOptions): Promise<Vault> {
-    const { database, dataDir, masterKey, recentEntries, onIndexRemade } = options;
+    const { database, dataDir, masterKey, recentEntries = 1_000_000, onIndexRemade } = options;
     const path = vaultPath(dataDir);
     const master = masterKey ?? { file: path.replace(/[^/]*$/, "master.key") };
     const sql = await database.connect();
@@ -131,7 +139,8 @@ export class Vault {
     const key = await ownKey(sql, master, path);
     if (await isRewriteDue(sql)) await rewriteVault(sql, path);
     const index = await VaultIndex.open(sql, indexDirectory(path), recentEntries, onIndexRemade);
-    return new Vault(sql, path, key, index, await countsOf(sql));
+    const people = new KnownPeople(Math.ceil(recentEntries / 4));
+    return new Vault(sql, path, key, index, people, await countsOf(sql));
   }
 
   /** Runs a step while no other uses the vault. */
