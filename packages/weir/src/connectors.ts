@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { WeirError } from "@weir/contract";
 import type {
   Capture,
@@ -46,6 +47,9 @@ interface IntervalPlace {
   readonly tables: readonly string[] | undefined;
 }
 
+/** Where a source's capture keeps what it needs besides its cursor; what reads an interval of the source looks there too. */
+export const captureStateDir = (dataDir: string, source: string): string => join(dataDir, "capture", source);
+
 /**
  * The one place that knows the connectors. A connector is loaded when a project uses it, so that nobody pays for, or
  * installs, what they do not use.
@@ -84,9 +88,12 @@ const kinds: Readonly<Record<string, Kind>> = {
       const { createSalesforceCapture } = await import("@weir/capture/salesforce");
       return createSalesforceCapture(declared, { stateDir });
     },
-    interval: async (declared: SalesforceSource, interval, { share }) => {
+    interval: async (declared: SalesforceSource, interval, { share, source, dataDir }) => {
       const { createSalesforceInterval } = await import("@weir/capture/salesforce");
-      return createSalesforceInterval(declared, interval, { share });
+      return createSalesforceInterval(declared, interval, {
+        share,
+        stateDir: captureStateDir(dataDir, source),
+      });
     },
   },
   stripe: {

@@ -8,6 +8,7 @@ import { describe } from "./describe.ts";
 import { IdJournal } from "./id-journal.ts";
 import { ObjectCapture, type Shared } from "./object-capture.ts";
 import { Quota, type QuotaState } from "./quota.ts";
+import { UsageFiles, liveReader } from "./usage-files.ts";
 
 export interface SalesforceCaptureOptions {
   /** A directory of the source's own, for the ids of captured rows. */
@@ -25,19 +26,23 @@ const refusedMs = 5 * 60_000;
 /** Reads Salesforce objects by their changes. */
 export function createSalesforceCapture(spec: SalesforceSource, options: SalesforceCaptureOptions): Capture {
   const { clock = systemClock, random = Math.random, idleMs = 120_000, stateDir } = options;
-  const connect = (onQuota: (state: QuotaState, why: string) => void) => {
-    const quota = new Quota(clock, spec.quotaShare, onQuota);
+  const connect = (onQuota: (state: QuotaState, why: string) => void, usage?: UsageFiles) => {
+    const shares = { source: spec.quotaShare, ...(usage === undefined ? {} : { usage }) };
+    const quota = new Quota(clock, shares, onQuota);
     return { quota, client: new SalesforceClient(spec, { clock, random, idleMs, quota }) };
   };
   return {
     check: () => check(spec, connect(() => {}).client),
     run: async (context) => {
       let report = (): void => {};
-      const { quota, client } = connect((state, why) => {
-        tellQuota(context, state, why);
-        // A source that stops is not heard of again for a while.
-        report();
-      });
+      const { quota, client } = connect(
+        (state, why) => {
+          tellQuota(context, state, why);
+          // A source that stops is not heard of again for a while.
+          report();
+        },
+        new UsageFiles(stateDir, liveReader),
+      );
       try {
         await run({ spec, clock, stateDir, context, quota, client }, (how) => {
           report = how;

@@ -52,7 +52,7 @@ async function org(
   const connect = { clock, random: () => 0.5, idleMs: 100 };
   const live = new MemoryContext();
   const past = new MemoryContext();
-  const interval = (span = all) => createSalesforceInterval(spec, span, { ...connect, share });
+  const interval = (span = all) => createSalesforceInterval(spec, span, { ...connect, share, stateDir });
   return {
     clock,
     server: stand,
@@ -244,6 +244,26 @@ test("it keeps to its share of the source's share of requests, over restarts, an
   expect(server.requests).toBeLessThanOrEqual(13);
   expect(past.warnings).toContainEqual(expect.objectContaining({ code: "salesforce_quota_reached" }));
   expect(past.status).toMatchObject({ partsDone: 0 });
+});
+
+test("live capture and all backfills together keep to the source's share, and backfills to theirs", async () => {
+  const { clock, server, account, interval, follow } = await org(
+    { mode: "rest", objects: ["Account"], every: "1m", quotaShare: 0.1 },
+    { dailyRequests: 1000, pageRows: 2 },
+    0.3,
+  );
+  for (let i = 0; i < 300; i++) account.insert({ Name: `n${i}` });
+  clock.jump(10 * minuteMs);
+  // Intervals of their own, so that each is a backfill of its own. A login each, which is no request of the API.
+  for (let n = 0; n < 3; n++) {
+    const part = interval({ fromMs: startMs, toMs: startMs + dayMs + n });
+    await new MemoryContext().run(part, clock, clock.now() + minuteMs).catch(() => undefined);
+  }
+  expect(server.requests).toBeGreaterThan(25);
+  expect(server.requests).toBeLessThanOrEqual(30 + 3);
+  await follow(6 * hourMs);
+  expect(server.requests).toBeGreaterThan(80);
+  expect(server.requests).toBeLessThanOrEqual(100 + 4);
 });
 
 test("an object that the user may not see costs itself alone, and is tried again by the next run", async () => {

@@ -18,6 +18,7 @@ import { queryAddress, restPage } from "./rest-query.ts";
 import { type ReadRow, backfillPass, deletion, rowChange } from "./row.ts";
 import { type Span, countQuery } from "./soql.ts";
 import { SpanReader } from "./span-reader.ts";
+import { UsageFiles } from "./usage-files.ts";
 
 /*
  * The rows of each object whose SystemModstamp is in an interval, as they are now, and what was deleted in it.
@@ -30,8 +31,8 @@ import { SpanReader } from "./span-reader.ts";
  * The file of ids of live capture is not touched: it has one writer.
  */
 
-export interface SalesforceIntervalOptions extends Omit<SalesforceCaptureOptions, "stateDir"> {
-  /** Of the source's share of the organisation's quota. Live capture has its own, whole. */
+export interface SalesforceIntervalOptions extends SalesforceCaptureOptions {
+  /** Of the source's share of the organisation's quota, for all backfills of the source together. */
   readonly share: number;
 }
 
@@ -59,8 +60,10 @@ function connect(
   spec: SalesforceSource,
   { clock = systemClock, random = Math.random, idleMs = 120_000, share }: SalesforceIntervalOptions,
   log: CaptureContext["log"],
+  usage?: UsageFiles,
 ): { quota: Quota; client: SalesforceClient } {
-  const quota = new Quota(clock, spec.quotaShare * share, (state, why) => {
+  const shares = { source: spec.quotaShare, backfills: share, ...(usage === undefined ? {} : { usage }) };
+  const quota = new Quota(clock, shares, (state, why) => {
     if (state === "stopped") log("warn", `it waits: ${why}`, { code: "salesforce_quota_reached" });
   });
   return { quota, client: new SalesforceClient(spec, { clock, random, idleMs, quota }) };
@@ -97,7 +100,8 @@ async function run(
   context: CaptureContext,
 ): Promise<void> {
   const { clock = systemClock } = options;
-  const { quota, client } = connect(spec, options, (...told) => context.log(...told));
+  const usage = new UsageFiles(options.stateDir, `${interval.fromMs}-${interval.toMs}`);
+  const { quota, client } = connect(spec, options, (...told) => context.log(...told), usage);
   quota.load(loadedInterval(context.cursor).kept["usage"]);
   await readParts(context, {
     names: spec.objects,

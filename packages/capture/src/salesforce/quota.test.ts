@@ -89,7 +89,7 @@ test("a refusal for lack of requests stops it at once", async () => {
 test("from four fifths of the share on, requests are spread over the time that is left", async () => {
   const clock = new VirtualClock(startMs);
   const states: string[] = [];
-  const quota = new Quota(clock, 0.5, (state) => states.push(state));
+  const quota = new Quota(clock, { source: 0.5 }, (state) => states.push(state));
   const { signal } = new AbortController();
   quota.note("api-usage=1/200");
   for (let i = 0; i < 80; i++) await quota.take(signal);
@@ -111,7 +111,7 @@ test("from four fifths of the share on, requests are spread over the time that i
 
 test("what was used before a restart counts, and is forgotten after a day", () => {
   const clock = new VirtualClock(startMs);
-  const quota = new Quota(clock, 0.5, () => {});
+  const quota = new Quota(clock, { source: 0.5 }, () => {});
   const hour = startMs / hourMs;
   quota.load({ hours: { [String(hour - 1)]: 30, [String(hour - 24)]: 5, [String(hour - 25)]: 7, x: 1 } });
   quota.note("api-usage=1/200");

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "@weir/contract";
 import { isJsonObject } from "@weir/contract";
 import type { Clock } from "../web/clock.ts";
+import type { UsageFiles } from "./usage-files.ts";
 
 const hourMs = 3_600_000;
 /** The organisation's quota is over the last 24 hours, of which the first may be an hour's last minutes. */
@@ -14,13 +15,23 @@ const probeMs = 15 * 60_000;
 
 export type QuotaState = "open" | "slow" | "stopped";
 
+export interface QuotaShares {
+  /** Of the organisation's quota, for all readers of the source together. */
+  readonly source: number;
+  /** Of that, for all backfills together; of no meaning to live capture. */
+  readonly backfills?: number;
+  /** What the source's other readers have sent; undefined for somebody who only looks, and is not counted. */
+  readonly usage?: UsageFiles;
+}
+
 /**
  * Keeps a source within its share of the organisation's daily API requests (`Sforce-Limit-Info: api-usage=USED/LIMIT`): it counts its
- * own by the hour, slows down as they near the share, and stops at it, or when everybody together has used up nearly all.
+ * own by the hour, and those of the source's other readers, slows down as they near the share, and stops at it, or when everybody together
+ * has used up nearly all.
  */
 export class Quota {
   readonly #clock: Clock;
-  readonly #share: number;
+  readonly #shares: QuotaShares;
   readonly #onChange: (state: QuotaState, why: string) => void;
   /** Own requests by hour since the epoch. */
   readonly #hours = new Map<number, number>();
@@ -29,10 +40,11 @@ export class Quota {
   #state: QuotaState = "open";
   #probedMs = 0;
 
-  constructor(clock: Clock, share: number, onChange: (state: QuotaState, why: string) => void) {
+  constructor(clock: Clock, shares: QuotaShares, onChange: (state: QuotaState, why: string) => void) {
     this.#clock = clock;
-    this.#share = share;
+    this.#shares = shares;
     this.#onChange = onChange;
+    for (const [hour, count] of shares.usage?.own() ?? []) this.#hours.set(hour, count);
   }
 
   /** Returns when a request may be sent, and counts it; at once when the signal aborts. */
@@ -50,6 +62,8 @@ export class Quota {
     this.#probedMs = this.#clock.now();
     const hour = this.#hour();
     this.#hours.set(hour, (this.#hours.get(hour) ?? 0) + 1);
+    this.#own();
+    this.#shares.usage?.write(this.#hours);
   }
 
   /** Reads what an answer says of the organisation's quota. */
@@ -86,7 +100,8 @@ export class Quota {
     const { hours, limit } = isJsonObject(saved) ? saved : {};
     if (typeof limit === "number") this.#limit = limit;
     for (const [hour, count] of Object.entries(isJsonObject(hours) ? hours : {})) {
-      if (typeof count === "number" && /^\d+$/.test(hour)) this.#hours.set(Number(hour), count);
+      if (typeof count === "number" && /^\d+$/.test(hour))
+        this.#hours.set(Number(hour), Math.max(count, this.#hours.get(Number(hour)) ?? 0));
     }
   }
 
@@ -100,8 +115,8 @@ export class Quota {
     const own = this.#own();
     const freeMs = this.#untilFree();
     if (own >= allowed) {
-      const why = `the source has used its ${allowed} of ${this.#limit} daily API requests`;
-      return { state: "stopped", why, waitMs: freeMs };
+      const why = `${own} of the ${allowed} daily API requests are used that it may send, of the organisation's ${this.#limit}`;
+      return { state: "stopped", why, waitMs: Math.min(freeMs, probeMs) };
     }
     if (own < allowed * slowFrom) return { state: "open", why: "", waitMs: 0 };
     const why = `the source has used ${own} of its ${allowed} daily API requests`;
@@ -114,8 +129,15 @@ export class Quota {
     );
   }
 
+  /** How many requests this reader may have sent: what the others have sent is gone. */
   #allowed(): number | undefined {
-    return this.#limit === undefined ? undefined : Math.max(1, Math.floor(this.#limit * this.#share));
+    if (this.#limit === undefined) return undefined;
+    const { source, backfills, usage } = this.#shares;
+    const partOf = (share: number): number => Math.max(1, Math.floor((this.#limit ?? 0) * share));
+    const others = usage?.others(this.#hour() - windowHours + 1) ?? { live: 0, backfills: 0 };
+    const left = partOf(source) - others.live - others.backfills;
+    if (backfills === undefined) return Math.max(0, left);
+    return Math.max(0, Math.min(left, partOf(source * backfills) - others.backfills));
   }
 
   #hour(): number {
@@ -135,7 +157,7 @@ export class Quota {
 
   /** Milliseconds until the oldest hour that counts no longer does. */
   #untilFree(): number {
-    const oldest = Math.min(...this.#hours.keys());
+    const oldest = this.#hours.size === 0 ? this.#hour() : Math.min(...this.#hours.keys());
     return Math.max(1, (oldest + windowHours) * hourMs - this.#clock.now());
   }
 }

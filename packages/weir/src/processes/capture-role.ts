@@ -3,7 +3,7 @@ import { runCapture } from "@weir/capture";
 import type { CaptureStatus } from "@weir/capture";
 import { WeirError } from "@weir/contract";
 import { directoryStore } from "@weir/log";
-import { createCapture } from "../connectors.ts";
+import { captureStateDir, createCapture } from "../connectors.ts";
 import { loadProject } from "../load.ts";
 import type { RoleContext, RunningRole } from "./child.ts";
 import type { CaptureSettings } from "./messages.ts";
@@ -21,7 +21,7 @@ export async function startCapture(settings: CaptureSettings, context: RoleConte
   const { project } = await loadProject(settings.projectFile);
   const capture = await createCapture(project, {
     source,
-    stateDir: join(dataDir, "capture", source),
+    stateDir: captureStateDir(dataDir, source),
     baseDir: dirname(settings.projectFile),
   });
   const store = directoryStore(join(dataDir, "log"), {

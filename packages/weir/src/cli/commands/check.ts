@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Finding } from "@weir/capture";
 import { WeirError, errorCodes } from "@weir/contract";
 import { loadCompiled } from "../../compiled.ts";
-import { createCapture } from "../../connectors.ts";
+import { captureStateDir, createCapture } from "../../connectors.ts";
 import { exitCodes } from "../../exit-code.ts";
 import type { ExitCode } from "../../exit-code.ts";
 import { shownPath } from "../../load-error.ts";
@@ -53,7 +53,7 @@ async function findingsOf(
 ): Promise<SourceFinding[]> {
   const found = sources.map(async ({ name: source, pulled }) => {
     if (!pulled) return [];
-    const stateDir = join(dataDir, "capture", source);
+    const stateDir = captureStateDir(dataDir, source);
     const timer = new AbortController();
     try {
       const capture = await createCapture(project, { source, stateDir, baseDir });
