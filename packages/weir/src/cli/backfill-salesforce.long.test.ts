@@ -128,9 +128,7 @@ test("beside live capture it waits at its share of the source's requests, and bo
   expect(await instance.stop()).toBe(0);
 });
 
-const statusOf = (file: { processes: readonly object[] }): { quota?: string; quotaOwn?: number } =>
-  (
-    file.processes.find((process) => "name" in process && process.name === "capture-crm") as
-      | { status?: object }
-      | undefined
-  )?.status ?? {};
+const statusOf = (file: {
+  processes: readonly { name: string; status?: object }[];
+}): { quota?: string; quotaOwn?: number } =>
+  file.processes.find(({ name }) => name === "capture-crm")?.status ?? {};

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Finding } from "@weir/capture";
 import { WeirError, errorCodes } from "@weir/contract";
