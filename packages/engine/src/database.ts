@@ -45,10 +45,22 @@ export class Sql {
     return row;
   }
 
-  /** A result to be read chunk by chunk. */
+  /**
+   * A result to be read chunk by chunk, before anything else runs on the connection: that ends it early, without an error. An
+   * appender runs a statement every 204,800 rows.
+   */
   async stream(sql: string): Promise<DuckDBResult> {
     try {
       return await this.connection.stream(sql);
+    } catch (error) {
+      throw statementError(error, sql);
+    }
+  }
+
+  /** A result to be read chunk by chunk that is there as a whole, so that the connection can append what is made of it. */
+  async held(sql: string): Promise<DuckDBResult> {
+    try {
+      return await this.connection.run(sql);
     } catch (error) {
       throw statementError(error, sql);
     }

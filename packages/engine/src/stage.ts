@@ -262,7 +262,7 @@ async function judgeUndecided(
   await sql.run(`${rejectsTable};
     CREATE TABLE IF NOT EXISTS fixes (_key BIGINT, contract VARCHAR, text VARCHAR, extra VARCHAR)`);
   const judge = validator(contract);
-  const result = await sql.stream(undecided);
+  const result = await sql.held(undecided);
   const rejected = await sql.connection.createAppender("rejects", schema, "memory");
   const fixed = await sql.connection.createAppender("fixes", schema, "memory");
   let accepted = 0;

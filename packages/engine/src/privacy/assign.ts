@@ -126,7 +126,7 @@ async function addCiphers(
   const keys = await vault.keysOf(new Set(having.filter((_, i) => !Number.isNaN(own[i]))));
   const subjects = await sql.connection.createAppender("new_subjects", schema, "memory");
   const ciphers = await sql.connection.createAppender("new_ciphers", schema, "memory");
-  const values = await sql.stream(
+  const values = await sql.held(
     "SELECT token, subject, value FROM pii_pairs JOIN pii_missing ON n = pii_pairs.rowid ORDER BY subject",
   );
   await eachRow(values, (value) => {

@@ -36,7 +36,7 @@ export async function tokenizeStream(
     `SELECT id::DOUBLE AS id FROM pii_map WHERE kind = ${text(subjectKind)}`,
   );
   const keys = await vault.exclusive(() => vault.keysOf(new Set(people.map(({ id }) => id))));
-  const rows = await sql.stream(stream.rows);
+  const rows = await sql.held(stream.rows);
   const appender = await sql.connection.createAppender("tokenized_changes", schema, "memory");
   await eachRow(rows, (value) => {
     const [id = "", key = "", row = "", line = ""] = [1, 2, 3, 4].map((i) => value(i) as string);

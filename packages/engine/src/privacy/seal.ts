@@ -26,7 +26,7 @@ export async function sealRejected(
   const seal = await vault.sealer(new Date().toISOString().slice(0, 10));
   const codes = codeFields(contracts);
   const everyCode = [...codes.values()].flat();
-  const rows = await sql.stream(`SELECT l._key, l.text, l.error, j.violations, r.contract ${failed}`);
+  const rows = await sql.held(`SELECT l._key, l.text, l.error, j.violations, r.contract ${failed}`);
   const appender = await sql.connection.createAppender("sealed", schema, "memory");
   await eachRow(rows, (value) => {
     const [text, error, violations, contract] = [1, 2, 3, 4].map((i) => value(i) as string | null);

@@ -124,7 +124,7 @@ async function rewriteUnproven(
   const { tagged } = model;
   const tokens = tagged.map((_, i) => `t.t${i}`).join(", ");
   await sql.run("CREATE OR REPLACE TABLE rewritten (_key BIGINT, text VARCHAR)");
-  const rows = await sql.stream(
+  const rows = await sql.held(
     `SELECT x._key, x.text, to_json([${tokens}])::VARCHAR FROM texts x JOIN ${taggedTable(contract.name)} t USING (_key) WHERE NOT x.done`,
   );
   const appender = await sql.connection.createAppender("rewritten", schema, "memory");
@@ -171,7 +171,7 @@ async function maskFreeText(
     "SELECT _key, coalesce(x.text, l.text) AS text FROM hits JOIN lines l USING (_key) LEFT JOIN texts x USING (_key)";
   const tagged = `SELECT t.*, l.text AS _original, x.text AS _again FROM hits JOIN lines l USING (_key)
     JOIN ${taggedTable(contract.name)} t USING (_key) LEFT JOIN texts x USING (_key)`;
-  const found = await sql.stream(
+  const found = await sql.held(
     order === undefined
       ? plain
       : `${plain} WHERE _key NOT IN (SELECT _key FROM ${taggedTable(contract.name)}) UNION ALL

@@ -49,6 +49,8 @@ export interface Gone {
 }
 
 const entriesAtOnce = 2_048;
+/** Rows of a table read at a time. */
+const rowsAtOnce = 200_000;
 const largestRun = 2 ** 30;
 /** Stands where an entry of a ciphertext has its subject. */
 const tokenEntry = 0;
@@ -291,24 +293,36 @@ export class VaultIndex {
     const { last } = await this.#sql.row<{ last: number }>(
       `SELECT greatest(${from}, (SELECT max(write) FROM ${tokens}), (SELECT max(write) FROM ${ciphers}))::DOUBLE AS last`,
     );
-    const newer = `WHERE write > ${from}`;
     const sequence = this.#sequence;
-    await this.#read(`SELECT ${hashWords}, id::DOUBLE FROM ${tokens} ${newer}`, (number) =>
+    await this.#read(`${hashWords}, id::DOUBLE`, tokens, from, (number) =>
       this.#restore([number(0), number(1), number(2), number(3)], number(4), tokenEntry),
     );
-    await this.#read(`SELECT token::DOUBLE, subject::DOUBLE FROM ${ciphers} ${newer}`, (number) =>
+    await this.#read("token::DOUBLE, subject::DOUBLE", ciphers, from, (number) =>
       this.#restore(cipherWords(number(0), number(1)), number(0), number(1)),
     );
     // Runs made on the way reach no further than those before; one more makes all of it count.
     if (this.#sequence > sequence) await this.#flush(last);
   }
 
-  async #read(query: string, take: (number: (column: number) => number) => void): Promise<void> {
-    for await (const rows of await this.#sql.stream(query)) {
-      const vectors = Array.from({ length: rows.columnCount }, (_, i) => rows.getColumnVector(i));
-      for (let row = 0; row < rows.rowCount; row++) take((column) => vectors[column]?.getItem(row) as number);
-      // What was read so far is not all: a run of it covers no more than the runs before.
-      await this.#settle(this.#reach);
+  /** Reads what was written after `from`, some rows at a time: to note a run would end a result that is not read to its end. */
+  async #read(
+    columns: string,
+    table: string,
+    from: number,
+    take: (number: (column: number) => number) => void,
+  ): Promise<void> {
+    const { top } = await this.#sql.row<{ top: number }>(
+      `SELECT coalesce(max(rowid), -1)::DOUBLE AS top FROM ${table}`,
+    );
+    for (let low = 0; low <= top; low += rowsAtOnce) {
+      const some = `rowid BETWEEN ${low} AND ${low + rowsAtOnce - 1}`;
+      const result = await this.#sql.held(`SELECT ${columns} FROM ${table} WHERE write > ${from} AND ${some}`);
+      for await (const rows of result) {
+        const vectors = Array.from({ length: rows.columnCount }, (_, i) => rows.getColumnVector(i));
+        for (let row = 0; row < rows.rowCount; row++) take((column) => vectors[column]?.getItem(row) as number);
+        // What was read so far is not all: a run of it covers no more than the runs before.
+        await this.#settle(this.#reach);
+      }
     }
   }
 
