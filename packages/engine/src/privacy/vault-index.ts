@@ -316,10 +316,13 @@ export class VaultIndex {
     );
     for (let low = 0; low <= top; low += rowsAtOnce) {
       const some = `rowid BETWEEN ${low} AND ${low + rowsAtOnce - 1}`;
-      const result = await this.#sql.held(`SELECT ${columns} FROM ${table} WHERE write > ${from} AND ${some}`);
+      const result = await this.#sql.held(
+        `SELECT ${columns} FROM ${table} WHERE write > ${from} AND ${some}`,
+      );
       for await (const rows of result) {
         const vectors = Array.from({ length: rows.columnCount }, (_, i) => rows.getColumnVector(i));
-        for (let row = 0; row < rows.rowCount; row++) take((column) => vectors[column]?.getItem(row) as number);
+        for (let row = 0; row < rows.rowCount; row++)
+          take((column) => vectors[column]?.getItem(row) as number);
         // What was read so far is not all: a run of it covers no more than the runs before.
         await this.#settle(this.#reach);
       }

@@ -25,7 +25,7 @@ function project(isTagged: boolean): Program {
       ...(isTagged ? { who: Type.Optional(subject(Type.Integer())), email: Type.Optional(pii.email()) } : {}),
     }),
   });
-  const changes = changeContract("db", { rowTags: { people: { email: "email" } } });
+  const changes = changeContract("db", { people: { email: "email" } });
   return compileProject({
     name: "many",
     sources: { web: { contracts: [Seen] }, ...(isTagged ? { db: { contracts: [changes] } } : {}) },
@@ -49,7 +49,8 @@ const seen = (n: number, more: object): LogRecord => ({
   sent: "seen",
   text: JSON.stringify({ id: `s${n}`, at, ...more }),
 });
-const count = async (sql: string): Promise<unknown> => (await harness.rows(`SELECT count(*)::INTEGER FROM ${sql}`))[0]?.[0];
+const count = async (sql: string): Promise<unknown> =>
+  (await harness.rows(`SELECT count(*)::INTEGER FROM ${sql}`))[0]?.[0];
 
 test.each([false, true])("all of them fail; sealed: %s", async (isTagged) => {
   await loaded(project(isTagged), (n) => seen(n, { amount: 11 }));
@@ -57,16 +58,15 @@ test.each([false, true])("all of them fail; sealed: %s", async (isTagged) => {
   expect(await count("quarantine WHERE starts_with(text, 'sealed:')")).toBe(isTagged ? many : 0);
 });
 
-test("what only Ajv accepts", async () => {
-  await loaded(project(false), (n) => seen(n, { at: "2026-01-01T02:00:00.000+02:00", amount: 1 }));
-  expect(await count("seen")).toBe(many);
-});
-
 test("persons, and addresses in free text", async () => {
-  await loaded(project(true), (n) => seen(n, { amount: 1, who: n, email: `p${n}@x.org`, note: `ask p${n}@x.org` }));
+  await loaded(project(true), (n) =>
+    seen(n, { amount: 1, who: n, email: `p${n}@x.org`, note: `ask p${n}@x.org` }),
+  );
   expect(await count("seen WHERE note = 'ask [email]' AND starts_with(email, 'tok_email_')")).toBe(many);
   expect(await count("raw WHERE contains(text, '@x.org')")).toBe(0);
-  const tokens = (await harness.rows("SELECT email FROM seen ORDER BY hash(email) LIMIT 500")).flat().map(String);
+  const tokens = (await harness.rows("SELECT email FROM seen ORDER BY hash(email) LIMIT 500"))
+    .flat()
+    .map(String);
   const revealed = await harness.engine.vault?.reveal(tokens);
   expect(revealed?.size).toBe(500);
 });
