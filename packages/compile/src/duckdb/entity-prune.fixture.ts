@@ -104,11 +104,6 @@ export const pruneDefects = {
     /AND _row NOT IN/,
     "AND 1 NOT IN",
   ),
-  "an end does not count for all columns": editing(
-    "two contracts with a version",
-    /_op = 'delete' THEN \[\]/,
-    "FALSE THEN []",
-  ),
   "the highest values go": editing("two contracts with a lattice", /AND coalesce\(_rank0[^)]*\)/, ""),
   "ends below values that only rise go": editing(
     "a stream with a lattice",

@@ -23,7 +23,7 @@ export const keptStates = (table: string, history: string): string =>
  * give, whatever comes yet. So the records up to the border are those whose state began by then, of which the last one, the anchor,
  * is in force at the border; and of these stay
  *
- * - the anchor;
+ * - the anchor (of an end, `_unknown` is NULL: it says something of all columns);
  * - of every column (and undeclared member) that the anchor says nothing of, the last record that does. A record that comes late
  *   and lies between says less than a later one, or is itself the last, and a late end cuts off those before it as it
  *   would have;
@@ -60,7 +60,7 @@ export function historyParts(model: EntityModel, records: string, fences: string
       sql: `CREATE OR REPLACE TEMP TABLE ${past} AS
 SELECT *, count(*) OVER _later AS _laters, max(_at) OVER _later AS _later_at${later.map((one) => `, ${one}`).join("")}
 FROM (
-  SELECT ${lines(["_row", "_key", "_version", "_id", "_at", "CASE WHEN _op = 'delete' THEN [] ELSE coalesce(_unknown, []) END AS _lacks", ...ranks, `max(_since) OVER (${sorted} ROWS UNBOUNDED PRECEDING) AS _from`])}
+  SELECT ${lines(["_row", "_key", "_version", "_id", "_at", "coalesce(_unknown, []) AS _lacks", ...ranks, `max(_since) OVER (${sorted} ROWS UNBOUNDED PRECEDING) AS _from`])}
   FROM (${fenced(some, fences === undefined ? undefined : stateTable(fences))})
 )
 WHERE _from <= getvariable('weir_border')
