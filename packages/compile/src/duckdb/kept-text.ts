@@ -34,23 +34,34 @@ const holdsMembers = (type: FieldType): boolean =>
 export const plainCondition = (model: ContractModel): string =>
   isFlat(model) ? "r._extra IS NULL" : "FALSE";
 
+/** What a value is found by in a text, and what stands there then. */
+interface Replaced {
+  readonly found: string;
+  readonly by: string;
+}
+
 /** A JSON text with tokens in place of long values wherever members have them; undefined where nothing has a token. */
 export function copies(model: ContractModel, json: string): string | undefined {
-  const parts = model.tagged.flatMap(({ tag, isInteger }, i) => (isMasked(tag) || isInteger ? [] : [i]));
+  const parts = model.tagged.flatMap((field, i) =>
+    isMasked(field.tag) ? [] : copiesOf(field, `t.v${i}`, `t.t${i}`, false),
+  );
   if (parts.length === 0) return undefined;
-  return parts.reduce((value, i) => {
-    const found = `CASE WHEN length(t.v${i}) >= ${shortestCopied} THEN ':"' || t.v${i} || '"' END`;
-    return replaced(value, found, `':"' || t.t${i} || '"'`);
-  }, json);
+  return parts.reduce((value, { found, by }) => replaced(value, found, by), json);
 }
 
 const replaced = (value: string, found: string, by: string): string =>
   `replace(${value}, coalesce(${found}, ${nowhere}), coalesce(${by}, ''))`;
 
-/** What a value is found by in a text, and what stands there then. */
-interface Replaced {
-  readonly found: string;
-  readonly by: string;
+/** A long value in any member; an integer also as the text that senders make of it. */
+function copiesOf({ isInteger }: TaggedField, value: string, token: string, isMarked: boolean): Replaced[] {
+  const long = (found: string): string => `CASE WHEN length(${value}) >= ${shortestCopied} THEN ${found} END`;
+  const [ofText, ofNumber] = isMarked ? [" ", "  "] : ["", ""];
+  const quoted = { found: long(`':"' || ${value} || '"'`), by: `':${ofText}"' || ${token} || '"'` };
+  const numbers = [",", "}"].map((end) => ({
+    found: long(`':' || ${value} || '${end}'`),
+    by: `':${ofNumber}"' || ${token} || '"${end}'`,
+  }));
+  return isInteger ? [quoted, ...numbers] : [quoted];
 }
 
 const memberOf = ({ path }: TaggedField): string => text(`${JSON.stringify(path.at(-1) ?? "")}:`);
@@ -58,11 +69,13 @@ const memberOf = ({ path }: TaggedField): string => text(`${JSON.stringify(path.
 /** In any record. */
 function membersOf(field: TaggedField, i: number): Replaced[] {
   const member = memberOf(field);
-  if (field.isInteger)
-    return [",", "}"].map((end) => ({
+  if (field.isInteger) {
+    const own = [",", "}"].map((end) => ({
       found: `${member} || v${i} || '${end}'`,
       by: `${member} || '  "' || t${i} || '"${end}'`,
     }));
+    return [...own, ...copiesOf(field, `v${i}`, `t${i}`, true)];
+  }
   const before = isMasked(field.tag)
     ? member
     : `CASE WHEN length(v${i}) >= ${shortestCopied} THEN ':' ELSE ${member} END`;

@@ -32,7 +32,7 @@ export const keptProject = compileProject({
 
 /** Few values, so that fields share them, one begins another, and some need escapes. */
 const value = fc.oneof(
-  { weight: 5, arbitrary: fc.constantFrom("ann@example.com", "+31 20 555") },
+  { weight: 5, arbitrary: fc.constantFrom("ann@example.com", "+31 20 555", "421421") },
   { weight: 2, arbitrary: fc.constantFrom("Zoë Müller-Ödön", "Ann", "4", "42", "421", "") },
   { weight: 1, arbitrary: fc.constant('Q"uote\\d') },
 );
@@ -52,7 +52,9 @@ const optional = (arbitrary: fc.Arbitrary<string>): fc.Arbitrary<string[]> =>
 const declared = fc.tuple(
   ...tagged.map((name) => optional(member(name))),
   optional(
-    fc.constantFrom("null", "4", "42", "421", "42.0", "4.2e1", "-0").map((number) => `"user":${number}`),
+    fc
+      .constantFrom("null", "4", "42", "421", "42.0", "4.2e1", "-0", "421421", "421421")
+      .map((number) => `"user":${number}`),
   ),
   optional(fc.constant('"card":"4111111111111111"')),
   optional(member("note")),
@@ -60,6 +62,7 @@ const declared = fc.tuple(
 );
 const others = fc.tuple(
   optional(member("unknown")),
+  optional(fc.constantFrom("421", "421421").map((number) => `"user_id":${number}`)),
   optional(value.map((one) => `"more":{"email":${JSON.stringify(one)}}`)),
   optional(value.map((one) => `"place":{"phone":${JSON.stringify(one)}}`)),
 );
@@ -78,10 +81,10 @@ const batch = fc.array(
 
 type Parsed = Readonly<Record<string, unknown>>;
 
-/** Strings in members that nobody declared. */
-function undeclared(record: Parsed, name: string): string[] {
-  const strings = (one: unknown): string[] =>
-    typeof one === "string"
+/** Strings and numbers in members that nobody declared. */
+function undeclared(record: Parsed, name: string): unknown[] {
+  const strings = (one: unknown): unknown[] =>
+    typeof one === "string" || typeof one === "number"
       ? [one]
       : typeof one === "object" && one !== null
         ? Object.values(one).flatMap(strings)
@@ -124,12 +127,19 @@ export async function checkKeptTexts(runs: number): Promise<void> {
         expect(rows["card"]).toBe(after["card"] ?? null);
         const isValue = (one: unknown): boolean => one !== undefined && one !== null && one !== "";
         const held = ["user", ...tagged].filter((name) => isValue(before[name]));
-        for (const name of held) expect(after[name]).toMatch(name === "user" ? /^sub_/ : /^tok_/);
+        for (const name of held) {
+          expect(rows[name]).toMatch(name === "user" ? /^sub_/ : new RegExp(`^tok_${name}_`));
+          expect(after[name]).toMatch(/^(?:sub|tok_[a-z]+)_/);
+        }
         // A value that two fields have may have the token of either in the text.
         const found = await vault.reveal(held.flatMap((name) => [after[name], rows[name]] as string[]));
         for (const name of held)
           for (const one of [after, rows]) expect(found.get(one[name] as string)).toBe(String(before[name]));
-        const long = new Set(tagged.map((name) => before[name]).filter((one) => String(one).length >= 6));
+        // A number has copies that are texts, and a text none that are numbers.
+        const isLong = (one: unknown): boolean => String(one).length >= 6;
+        const long = new Set(
+          [...tagged.map((name) => before[name]), before["user"], String(before["user"])].filter(isLong),
+        );
         // Copies are found where they are written as the value is.
         if (!texts[i]?.includes("\\"))
           for (const one of undeclared(after, sent)) expect(long.has(one)).toBe(false);

@@ -15,12 +15,16 @@ test("a copy in a member that nobody declared is found before and behind the fie
     '"user":421.0,"email":"ann@example.com"',
     '"user":421,"note":"x"',
     '"note":"x","user":421',
+    '"user":421421,"user_id":"421421","more":{"id":421421,"ids":{"user":421421}}',
   ];
   const texts = records.map((more, i) => `{"id":"${i}","at":"2026-01-01T00:00:00Z",${more}}`);
   await harness.load(texts.map((text) => ({ source: "web", sent: "flat", text })));
   const kept = (await harness.rows("SELECT text FROM raw")).join();
   expect(kept).not.toMatch(/ann@|421/);
-  expect(kept.match(/"user": {2}"sub_/g)).toHaveLength(3);
+  expect(kept.match(/"user": {2}"sub_/g)).toHaveLength(5);
+  expect(await harness.rows("SELECT _extra::VARCHAR NOT LIKE '%421%' FROM flat WHERE id = '5'")).toEqual([
+    [true],
+  ]);
   await harness.end();
 });
 
