@@ -75,9 +75,11 @@ function userFrame(stack: string): string | undefined {
 
 /** The frames of a stack that are in files. */
 function framesOf(stack: string): { readonly path: string; readonly place: string }[] {
-  return [...stack.matchAll(/(?<=[\s(])(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)].map((match) => {
-    const [, location = "", line = "", column] = match;
-    const path = location.startsWith("file:") ? fileURLToPath(location.replace(/\?.*$/, "")) : location;
-    return { path, place: `${line}${column === undefined ? "" : `:${column}`}` };
-  });
+  return [...stack.matchAll(/(?<=[\s(])(file:\/\/[^\s()]+|\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/gm)].map(
+    (match) => {
+      const [, location = "", line = "", column] = match;
+      const path = location.startsWith("file:") ? fileURLToPath(location.replace(/\?.*$/, "")) : location;
+      return { path, place: `${line}${column === undefined ? "" : `:${column}`}` };
+    },
+  );
 }
