@@ -162,8 +162,8 @@ describe.each([18, 10] as const)("PostgreSQL %i", (major) => {
       expect(JSON.stringify(on.changes('A b.c.T"x').at(-1)?.row)).toBe('{"1":"2","I d":"1","__proto__":"p"}');
       const keys = new Set(on.changes("public.child").map(({ key }) => key));
       expect(keys).toEqual(new Set(["[]", '["2"]', '["3"]']));
+      expect(on.changes("public.parent").map(({ key }) => key)).toEqual(["[]", '["1"]']);
     });
-    expect(on.changes("public.parent").map(({ key }) => key)).toEqual(["[]", '["1"]']);
   });
 
   onNewer(

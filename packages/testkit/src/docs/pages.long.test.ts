@@ -3,6 +3,8 @@ import { checkedPage } from "./page-check.fixture.ts";
 
 /** Pages whose commands are run and whose output must be what the page says; those of the first steps are in pages.test.ts. */
 const pages = [
+  "docs/guide/quarantine.md",
+  "docs/guide/replay.md",
   "docs/guide/entities.md",
   "docs/guide/time.md",
   "docs/guide/serving.md",
