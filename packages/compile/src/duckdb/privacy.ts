@@ -23,6 +23,8 @@ import { receivedTable, refreshStatement, rowsTable } from "./rows.ts";
 const peopleTable = (contract: string): string => ident(`people_${contract}`);
 /** `people_<contract>` with tokens; `_person` of a received row is the row in it. */
 const namedTable = (contract: string): string => ident(`named_${contract}`);
+/** The same by line, of valid rows that have a person. */
+const linksTable = (contract: string): string => ident(`links_${contract}`);
 export const knownTable = (contract: string): string => `memory.main.${ident(`known_${contract}`)}`;
 
 /** @param naming paths of the fields that name the person of a record */
@@ -118,7 +120,8 @@ WHERE _is_new AND NOT EXISTS (SELECT 1 FROM ${knownTable(name)} k WHERE ${sameVa
 
 /**
  * `tagged_<contract>`, and the rows with tokens: a view, which costs each that reads it 0.03 us a record, and 0.6 who reads all. (A table of
- * them takes 1.3; a view that finds a record's person by its key, 0.15 for each that reads it; an update that compares the values itself, 4.)
+ * them takes 1.3; a view that finds a record's person by its key, 0.15 for each that reads it; an update with
+ * any more than a key to go by, 4: the planner copies all rows for it.)
  */
 function replaceStatement(model: ContractModel): Statement {
   const { name, tagged } = model;
@@ -153,25 +156,24 @@ FROM (SELECT ${values}, ${known}, FALSE AS _is_new FROM ${peopleTable(name)} WHE
   FROM (SELECT ${values} FROM ${peopleTable(name)} WHERE _is_new) ${joins.join("\n")});
 ALTER TABLE ${rows} RENAME TO ${received};
 ALTER TABLE ${received} ADD COLUMN _person BIGINT;
-CREATE TABLE links AS SELECT r._key, p.rowid AS _person FROM ${received} r JOIN ${namedTable(name)} p ON ${same.join(" AND ")} WHERE r._ok;
-UPDATE ${received} AS r SET _person = l._person FROM links l WHERE r._ok AND l._key = r._key;
-DROP TABLE links;
-CREATE VIEW ${taggedTable(name)} AS SELECT r._key, r._content, ${plainCondition(model)} AS _plain, p.* EXCLUDE (_is_new)
-FROM ${received} r JOIN ${namedTable(name)} p ON p.rowid = r._person;
+CREATE TABLE ${linksTable(name)} AS SELECT r.rowid AS _row, r._key, r._content, ${plainCondition(model)} AS _plain, p.rowid AS _person
+FROM ${received} r JOIN ${namedTable(name)} p ON ${same.join(" AND ")} WHERE r._ok;
+UPDATE ${received} AS r SET _person = k._person FROM ${linksTable(name)} k WHERE k._row = r.rowid;
+CREATE VIEW ${taggedTable(name)} AS SELECT k._key, k._content, k._plain, p.* EXCLUDE (_is_new)
+FROM ${linksTable(name)} k JOIN ${namedTable(name)} p ON p.rowid = k._person;
 CREATE VIEW ${rows} AS SELECT r.* EXCLUDE (_person) REPLACE (${lines(columns)})
 FROM ${received} r LEFT JOIN ${namedTable(name)} t ON t.rowid = r._person`,
   };
 }
 
 /**
- * Lines `l` with what `tagged_<contract>` has of them, and `x`, their rows of `texts`. Joined in this order: with the view DuckDB copies the
- * lines into a hash table, texts and all, which takes 0.5 us a record and more where memory is short.
+ * Lines `l` with what `tagged_<contract>` has of them, and `x`, their rows of `texts`. (Joined with the view itself: 0.5 us a record more.)
  *
  * @param columns of `l` and `x`
  */
-export function taggedLines(model: ContractModel, lines: string, columns: string): string {
-  return `SELECT ${columns}, r._content, ${plainCondition(model)} AS _plain, p.* EXCLUDE (_is_new)
-FROM ${receivedTable(model.name)} r JOIN ${lines} l USING (_key) JOIN ${namedTable(model.name)} p ON p.rowid = r._person
+export function taggedLines({ name }: ContractModel, lines: string, columns: string): string {
+  return `SELECT ${columns}, k._content, k._plain, p.* EXCLUDE (_is_new)
+FROM ${linksTable(name)} k JOIN ${lines} l USING (_key) JOIN ${namedTable(name)} p ON p.rowid = k._person
 LEFT JOIN texts x USING (_key)`;
 }
 
