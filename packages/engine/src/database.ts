@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { WeirError } from "@weir/contract";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
@@ -14,6 +15,9 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 export class Sql {
   readonly connection: DuckDBConnection;
   readonly #onClose: (sql: Sql) => void;
+  /** Statements that have not ended. */
+  #running = 0;
+  #isClosing = false;
 
   constructor(connection: DuckDBConnection, onClose: (sql: Sql) => void = () => undefined) {
     this.connection = connection;
@@ -22,21 +26,13 @@ export class Sql {
 
   /** Runs statements separated by `;`. */
   async run(sql: string): Promise<void> {
-    try {
-      await this.connection.run(sql);
-    } catch (error) {
-      throw statementError(error, sql);
-    }
+    await this.#statement(sql, () => this.connection.run(sql));
   }
 
   /** Rows of a query whose types the caller states and whose columns the query casts to them. */
   async rows<T extends Record<string, JsonValue>>(sql: string): Promise<T[]> {
-    try {
-      const reader = await this.connection.runAndReadAll(sql);
-      return reader.getRowObjectsJson() as T[];
-    } catch (error) {
-      throw statementError(error, sql);
-    }
+    const reader = await this.#statement(sql, () => this.connection.runAndReadAll(sql));
+    return reader.getRowObjectsJson() as T[];
   }
 
   async row<T extends Record<string, JsonValue>>(sql: string): Promise<T> {
@@ -49,26 +45,49 @@ export class Sql {
    * A result to be read chunk by chunk, before anything else runs on the connection: that ends it early, without an error. An
    * appender runs a statement every 204,800 rows.
    */
-  async stream(sql: string): Promise<DuckDBResult> {
-    try {
-      return await this.connection.stream(sql);
-    } catch (error) {
-      throw statementError(error, sql);
-    }
+  stream(sql: string): Promise<DuckDBResult> {
+    return this.#statement(sql, () => this.connection.stream(sql));
   }
 
   /** A result to be read chunk by chunk that is there as a whole, so that the connection can append what is made of it. */
-  async held(sql: string): Promise<DuckDBResult> {
-    try {
-      return await this.connection.run(sql);
-    } catch (error) {
-      throw statementError(error, sql);
-    }
+  held(sql: string): Promise<DuckDBResult> {
+    return this.#statement(sql, () => this.connection.run(sql));
   }
 
+  /**
+   * Closes the connection once its statement has ended: DuckDB 1.5 waits for itself for ever, or uses memory that it freed, when a
+   * connection is closed between two statements of one text.
+   */
   close(): void {
+    this.#isClosing = true;
+    if (this.#running > 0) return;
     this.connection.closeSync();
     this.#onClose(this);
+  }
+
+  /**
+   * Interrupts what runs until work that uses the connection has ended, however it ends. Again and again: an interruption that comes
+   * before a statement has begun is without effect.
+   */
+  async interrupt(work: Promise<unknown>): Promise<void> {
+    const timer = setInterval(() => {
+      if (!this.#isClosing) this.connection.interrupt();
+    }, interruptEveryMs);
+    await work.catch(() => undefined);
+    clearInterval(timer);
+  }
+
+  async #statement<T>(sql: string, work: () => Promise<T>): Promise<T> {
+    if (this.#isClosing) throw statementError(new Error("the connection is closed"), sql);
+    this.#running++;
+    try {
+      return await work();
+    } catch (error) {
+      throw statementError(error, sql);
+    } finally {
+      this.#running--;
+      if (this.#isClosing) this.close();
+    }
   }
 }
 
@@ -80,6 +99,10 @@ function statementError(error: unknown, sql: string): Error {
     cause: error,
   });
 }
+
+const interruptEveryMs = 20;
+/** How long a database that closes waits for statements. */
+const interruptedMs = 5_000;
 
 export interface DatabaseSettings {
   /** As DuckDB reads it, such as "4GB". */
@@ -176,23 +199,29 @@ export class Database {
 
   /** Closes every connection, and leaves the next start no WAL to go through. */
   async close(): Promise<void> {
-    this.#disconnect();
+    await this.#interruptAll();
     const sql = await this.connect();
     // Without it, because a query is still running: all that is committed is in the WAL.
     await sql.run("CHECKPOINT db").catch(() => undefined);
     this.abandon();
   }
 
-  /** Closes every connection, whatever is left undone. */
+  /** Closes every connection, those with a statement at work once it has ended. */
   abandon(): void {
-    this.#disconnect();
+    for (const sql of this.#open) sql.close();
     this.#instance.closeSync();
   }
 
-  #disconnect(): void {
-    for (const sql of this.#open) {
-      sql.connection.interrupt();
-      sql.close();
+  /** Again and again: an interruption that comes before a statement has begun is without effect, and some calls cannot be interrupted. */
+  async #interruptAll(): Promise<void> {
+    const from = performance.now();
+    while (this.#open.size > 0) {
+      for (const sql of this.#open) {
+        sql.connection.interrupt();
+        sql.close();
+      }
+      if (this.#open.size === 0 || performance.now() - from > interruptedMs) return;
+      await delay(interruptEveryMs);
     }
   }
 }

@@ -95,8 +95,7 @@ export class Engine {
   readonly quarantine: Quarantine;
   /** What operators asked for that takes longer than a request. */
   readonly tasks: Tasks;
-  /** Commits that tasks ask for. */
-  readonly #asked = new AskedCommits();
+  readonly #asked: AskedCommits;
   readonly erasures: Erasures;
   /** Where the values behind tokens are; undefined where there never was a personal field. */
   readonly vault: Vault | undefined;
@@ -141,6 +140,7 @@ export class Engine {
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
+    this.#asked = new AskedCommits((staged) => this.#commit(staged), this.#failed);
     this.erasures = new Erasures({
       ...parts.erasures,
       host: {
@@ -289,6 +289,8 @@ export class Engine {
     await this.tasks.stop();
     this.#stopping = true;
     await this.#loop;
+    this.#asked.close();
+    await this.erasures.stop();
     await this.#writing.catch(() => undefined);
     // After a failure there may be batches that nobody will commit.
     await Promise.allSettled(this.#staging);
@@ -332,8 +334,7 @@ export class Engine {
   /** What a task asked for, after all batches that are planned. */
   async #commitAsked(): Promise<void> {
     await this.#writing;
-    const commit = (staged: StagedBatch): Promise<Committed> => this.#commit(staged);
-    await this.#exclusive(() => this.#planner.own((batch) => this.#asked.next(batch, commit)));
+    await this.#exclusive(() => this.#planner.own((batch) => this.#asked.next(batch)));
   }
 
   async #commitOwn(work: (commit: number) => Promise<void>): Promise<void> {
@@ -342,7 +343,7 @@ export class Engine {
     await this.#asked.askOwn(async (commit) => {
       await work(commit);
       this.commits.advance(commit, all);
-    }, this.#failed);
+    });
   }
 
   /** What batches and tasks judge records with. */
@@ -361,7 +362,7 @@ export class Engine {
       },
       index: this.#ids.index,
       exclusive: this.#exclusive,
-      commit: (stage) => this.#asked.ask(stage, this.#failed),
+      commit: (stage) => this.#asked.ask(stage),
       aside: this.#aside,
       history: this.#history,
       shadowDirectory: (task) => join(this.#options.dataDir, "state", "shadow", String(task)),
@@ -447,12 +448,11 @@ export class Engine {
   }
 
   async status(): Promise<EngineStatus> {
-    const { known, recent, runs, memoryBytes } = this.#ids.index.stats();
     return {
       project: this.#options.program.project,
       ...(await readStatus(this.#database, this.#options.program)),
       lag: lagOf(this.#planner.waiting),
-      ids: { known, recent, runs, memoryBytes },
+      ids: this.#ids.index.stats(),
       recordsPerSecond: this.#throughput.perSecond(Date.now()),
       timings: this.#throughput.timings,
       lookups: this.#serving.status,

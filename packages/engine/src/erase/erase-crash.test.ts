@@ -1,6 +1,7 @@
-/** Crash-safe: an engine that is killed anywhere in an erasure, or in the start after it, ends with Jane gone. */
+/** Crash-safe: an engine that is killed anywhere in an erasure or in the start after it, or stops meanwhile, ends with Jane gone. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { erasureFailpoints } from "../failpoints.ts";
 import { Harness } from "../harness.fixture.ts";
@@ -39,6 +40,20 @@ function left(): string[] {
   return paths.filter((path) => !path.startsWith("log/") && isLeft(path));
 }
 
+/** It goes on by itself; who asks again gets the same. */
+async function erasedAtNextStart(): Promise<void> {
+  await harness.open(program);
+  harness.engine.start();
+  const done = await harness.engine.erasures.erase(asked);
+  expect(done).toMatchObject({ id: "e1", state: "erased" });
+  expect(await harness.engine.erasures.list()).toHaveLength(1);
+  expect(await contents()).toEqual([[["/a", 1]], [[7_000_002]], [[3]], [[2]], [[0]], [[2, 0, 7]]]);
+  expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([]);
+  await harness.open(program);
+  await harness.close();
+  expect(left()).toEqual([]);
+}
+
 // Those of the vault are in erase-vault.test.ts.
 const steps = erasureFailpoints
   .filter((name) => name !== "engine.erase.destroyed")
@@ -48,15 +63,15 @@ test.each([...steps, "engine.erase.files_written:2"])("killed at %s", async (ste
   // The start after an erasure writes the state file anew.
   if (step.startsWith("engine.open")) await dieAt(harness.dataDir, "shop", "engine.erase.after_commit:1");
   await dieAt(harness.dataDir, "shop", step);
+  await erasedAtNextStart();
+});
+
+test.each([0, 4, 10, 20])("stopped after %i ms", async (ms) => {
   await harness.open(program);
   harness.engine.start();
-  // It goes on by itself; who asks again gets the same.
-  const done = await harness.engine.erasures.erase(asked);
-  expect(done).toMatchObject({ id: "e1", state: "erased" });
-  expect(await harness.engine.erasures.list()).toHaveLength(1);
-  expect(await contents()).toEqual([[["/a", 1]], [[7_000_002]], [[3]], [[2]], [[0]], [[2, 0, 7]]]);
-  expect((await harness.engine.verify()).checks.filter(({ ok }) => !ok)).toEqual([]);
-  await harness.open(program);
+  const ended = Promise.allSettled([harness.engine.erasures.erase(asked)]);
+  await delay(ms);
   await harness.close();
-  expect(left()).toEqual([]);
+  expect(await ended).toHaveLength(1);
+  await erasedAtNextStart();
 });

@@ -95,6 +95,7 @@ export class Erasures {
   /** One after the other: all of them use the connection's tables. */
   #turn: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  #stopping = false;
   #restartTold = false;
   /** Of which share of its time was told, by request. */
   readonly #told = new Map<string, number>();
@@ -193,8 +194,17 @@ export class Erasures {
   async resume(failed: (error: unknown) => void): Promise<void> {
     await this.#inTurn(async () => {
       await this.#destroy();
-      for (const open of await openRequests(this.#sql)) await this.#execute(open).catch(failed);
+      for (const open of await openRequests(this.#sql)) {
+        if (this.#stopping) return;
+        await this.#execute(open).catch(failed);
+      }
     }).catch(failed);
+  }
+
+  /** Ends what is in work, once nothing commits any more; the next start goes on with requests that are noted. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#sql.interrupt(this.#turn);
   }
 
   /** Notes what is gone from disk since. Gives the ids of requests that are complete with it; none while one is in work. */
@@ -242,6 +252,7 @@ export class Erasures {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++;
     const holding = async (): Promise<T> => {
+      if (this.#stopping) throw new WeirError("engine_unavailable", "The engine stops.");
       const release = this.#replaced.hold();
       return await work().finally(release);
     };

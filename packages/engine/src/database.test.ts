@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { Database } from "./database.ts";
+
+const directories: string[] = [];
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+const open = async (): Promise<Database> => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-database-"));
+  directories.push(directory);
+  return await Database.open(join(directory, "weir.duckdb"), join(directory, "tmp"), { memoryLimit: "256MB" });
+};
+
+/** Many statements in one text: DuckDB waits for itself for ever when its connection is closed between two of them. */
+const many = "SELECT 1;".repeat(3_000);
+
+test("a connection that is closed while a text of statements runs is closed once the text has ended", async () => {
+  const database = await open();
+  for (let i = 0; i < 20; i++) {
+    const sql = await database.connect();
+    const running = sql.run(many);
+    await delay(i % 7);
+    sql.close();
+    await expect(sql.run("SELECT 1")).rejects.toThrow("the connection is closed");
+    await running;
+  }
+  await database.close();
+});
+
+test("a database that closes interrupts what runs", async () => {
+  for (let i = 0; i < 10; i++) {
+    const database = await open();
+    const others = await Promise.all(Array.from({ length: 3 }, () => database.connect()));
+    const running = others.map(async (sql) => {
+      for (;;) await sql.run(many);
+    });
+    const ended = Promise.allSettled(running);
+    await delay(i);
+    await database.close();
+    for (const { status } of await ended) expect(status).toBe("rejected");
+  }
+});
