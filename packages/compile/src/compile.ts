@@ -12,6 +12,7 @@ import { contractModel } from "./model.ts";
 import type { ContractModel } from "./model.ts";
 import { inputsFirst } from "./order.ts";
 import type { Program, ProgramPrivacy, TableParts, TableProgram } from "./program.ts";
+import { streamKeys } from "./stream.ts";
 import { checkMasked, keepingNames, subjectPaths } from "./subjects.ts";
 import type { ProjectSpec } from "./table.ts";
 
@@ -54,7 +55,7 @@ export function compileProject(project: ProjectSpec, dialect: Dialect = duckdb):
     contracts: [...contracts.values()].map((contract) =>
       dialect.contract(
         contract,
-        keepingNames(modelOf(models, contract.name), subjects),
+        { ...keepingNames(modelOf(models, contract.name), subjects), rowKeys: streamKeys(project, contract) },
         namingOf(subjects, contract.name),
       ),
     ),

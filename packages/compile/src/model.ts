@@ -14,6 +14,8 @@ export interface ContractModel {
   readonly tagged: readonly TaggedField[];
   /** Of changes of a captured source: the tags of columns, by stream. */
   readonly rowTags: RowTags | undefined;
+  /** The key's columns of its streams, as far as the project says what these are. */
+  readonly rowKeys: Readonly<Record<string, readonly string[]>>;
   /** False when the schema says something SQL cannot check: then Ajv judges every record. */
   readonly exact: boolean;
   /** `additionalProperties: false` at the top level. */
@@ -50,7 +52,7 @@ export function contractModel(contract: Contract): ContractModel {
       },
     );
   }
-  return { name, id, time, fields, judged, tagged, rowTags, exact, closed };
+  return { name, id, time, fields, judged, tagged, rowTags, rowKeys: {}, exact, closed };
 }
 
 /** A field as the clean zone has it: in place of a personal value stands a text. */

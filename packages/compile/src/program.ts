@@ -54,6 +54,8 @@ export interface ContractPrivacy {
 export interface StreamPrivacy {
   readonly stream: string;
   readonly columns: readonly { readonly name: string; readonly tag: PiiTag }[];
+  /** The columns of the key, tagged or not; empty where the project does not say what these are. */
+  readonly key: readonly string[];
   /** `_key`, `id`, `key`, `row`, the line's `text`, values and tokens as JSON lists in the order of `columns`, and the subject's id and wrapped key. */
   readonly rows: string;
 }

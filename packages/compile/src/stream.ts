@@ -28,3 +28,15 @@ export function streamOf(project: ProjectSpec, reference: string): StreamReferen
     return `"${reference}" needs a source that captures changes of rows, and "${name}" does not.`;
   return { contract, stream };
 }
+
+/** The key's columns of each stream of a contract that an entity is made of: of the record of a change only the key's values can be told. */
+export function streamKeys(project: ProjectSpec, contract: Contract): Record<string, readonly string[]> {
+  const keys: Record<string, readonly string[]> = {};
+  for (const spec of Object.values(project.tables)) {
+    if (spec.kind !== "entity" || typeof spec.from !== "string") continue;
+    const reference = streamOf(project, spec.from);
+    if (typeof reference === "string" || reference.contract.name !== contract.name) continue;
+    keys[reference.stream] = [...(keys[reference.stream] ?? []), ...spec.key];
+  }
+  return keys;
+}

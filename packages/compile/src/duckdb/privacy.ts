@@ -57,11 +57,11 @@ export function contractPrivacy(
 const valueAt = ([first = "", ...rest]: readonly string[]): string =>
   rest.reduce((value, name) => `struct_extract(${value}, ${text(name)})`, `r.${ident(first)}`);
 
-/** What is kept of card data: ISO/IEC 7812 numbers have 13 to 19 digits. */
+/** What is kept of card data: ISO/IEC 7812 numbers have 13 to 19 digits. Of what is kept already, as in a text that is read again, the same is. */
 function masked(tag: PiiTag, value: string): string {
   if (tag === "cvv") return `CASE WHEN ${value} IS NOT NULL THEN '***' END`;
   const digits = `regexp_replace(${value}, '[^0-9]', '', 'g')`;
-  return `CASE WHEN length(${digits}) BETWEEN 13 AND 19
+  return `CASE WHEN regexp_full_match(${value}, '[0-9]{6}\\*{3,9}[0-9]{4}') THEN ${value} WHEN length(${digits}) BETWEEN 13 AND 19
     THEN ${digits}[:6] || repeat('*', length(${digits}) - 10) || ${digits}[-4:] WHEN ${value} IS NOT NULL THEN '***' END`;
 }
 
@@ -201,6 +201,7 @@ const within = ({ path }: TaggedField, outer: readonly string[]): boolean =>
 function streamsOf({
   name,
   rowTags = {},
+  rowKeys,
 }: ContractModel): (StreamPrivacy & { wanted: readonly Statement[] })[] {
   return Object.entries(rowTags).flatMap(([stream, tags]) => {
     const columns = Object.entries(tags).flatMap(([column, tag]) =>
@@ -228,7 +229,9 @@ function streamsOf({
               sql: `INSERT INTO pii_wanted SELECT DISTINCT * FROM (${selects.join("\nUNION ALL\n")}) WHERE value IS NOT NULL`,
             },
           ];
-    return [{ stream, columns, wanted, rows: streamQuery(columns, member, rows) }];
+    return [
+      { stream, columns, key: rowKeys[stream] ?? [], wanted, rows: streamQuery(columns, member, rows) },
+    ];
   });
 }
 

@@ -42,8 +42,8 @@ export async function tokenizeStream(
     const [id = "", key = "", row = "", line = ""] = [1, 2, 3, 4].map((i) => value(i) as string);
     const values = JSON.parse(value(5) as string) as (string | null)[];
     const tokens = JSON.parse(value(6) as string) as (string | null)[];
-    const inKey = tokenizedKey(key, values, tokens);
     const hidden = new Map(stream.columns.map(({ name }, i) => [name, tokens[i] ?? null]));
+    const inKey = tokenizedKey(key, values, tokens, () => keptKey(row, stream.key, hidden));
     let plain = line;
     for (const [i, { name, tag }] of stream.columns.entries())
       if ((tag === "pan" || tag === "cvv") && tokens[i] !== null)
@@ -51,7 +51,7 @@ export async function tokenizeStream(
     appender.appendBigInt(value(0) as bigint);
     appender.appendVarchar(inKey === key ? id : hashedId(id, vault.hashSecret));
     appender.appendVarchar(inKey);
-    appender.appendVarchar(tokenizedRow(row, hidden, detect ? keptColumns(none, key) : undefined));
+    appender.appendVarchar(tokenizedRow(row, hidden, detect ? keptColumns(none, inKey) : undefined));
     const subject = value(7);
     const sealed =
       subject === null
@@ -107,17 +107,36 @@ function tokenizedRow(
   );
 }
 
-/** The key with tokens in place of the values that it shares with tagged columns. */
+/** The values of those columns of a key that have no tag, and are in no other of its columns. */
+function keptKey(
+  row: string,
+  key: readonly string[],
+  hidden: ReadonlyMap<string, string | null>,
+): ReadonlySet<unknown> {
+  const columns = key.length === 0 ? {} : (JSON.parse(row) as Record<string, unknown>);
+  const valuesOf = (names: readonly string[]): Set<unknown> => new Set(names.map((name) => columns[name]));
+  const kept = valuesOf(key.filter((name) => !hidden.has(name)));
+  for (const value of valuesOf(key.filter((name) => hidden.has(name)))) kept.delete(value);
+  return kept;
+}
+
+/**
+ * The key with tokens in place of the values that it shares with tagged columns. Where the project says which columns the key has, not in place
+ * of one that a column without a tag has, as order 7 of customer 7: a delete has the key alone, and must be of the same row.
+ *
+ * @param kept values that stay
+ */
 function tokenizedKey(
   key: string,
   values: readonly (string | null)[],
   tokens: readonly (string | null)[],
+  kept: () => ReadonlySet<unknown>,
 ): string {
   const parts = JSON.parse(key) as unknown[];
   let isChanged = false;
   const tokenized = parts.map((part) => {
     const at = values.findIndex((value) => value !== null && value === part);
-    if (at < 0) return part;
+    if (at < 0 || kept().has(part)) return part;
     isChanged = true;
     return tokens[at] ?? part;
   });
