@@ -13,7 +13,9 @@ afterEach(() => {
 const open = async (): Promise<Database> => {
   const directory = mkdtempSync(join(tmpdir(), "weir-database-"));
   directories.push(directory);
-  return await Database.open(join(directory, "weir.duckdb"), join(directory, "tmp"), { memoryLimit: "256MB" });
+  return await Database.open(join(directory, "weir.duckdb"), join(directory, "tmp"), {
+    memoryLimit: "256MB",
+  });
 };
 
 /** Many statements in one text: DuckDB waits for itself for ever when its connection is closed between two of them. */

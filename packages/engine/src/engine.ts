@@ -360,7 +360,7 @@ export class Engine {
         await prepareStaging(sql, this.#salts, this.vault);
         return sql;
       },
-      index: this.#ids.index,
+      ids: this.#ids,
       exclusive: this.#exclusive,
       commit: (stage) => this.#asked.ask(stage),
       aside: this.#aside,

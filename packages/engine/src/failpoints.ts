@@ -70,6 +70,7 @@ export const engineFailpoints = [
   "engine.task.replay_duplicates",
   "engine.task.replay_advanced",
   "engine.task.replay_placed",
+  "engine.task.replay_ids_written",
   "engine.task.replay_swapped",
   "engine.task.undone",
   "engine.task.swept",

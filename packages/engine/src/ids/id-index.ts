@@ -248,8 +248,13 @@ export class IdIndex {
   }
 
   flushed(info: RunInfo): void {
-    this.#runs.unshift({ run: IdRun.open(info.path), info });
+    this.listed(info);
     this.#recent.clear();
+  }
+
+  /** Asks a run before all others. */
+  listed(info: RunInfo): void {
+    this.#runs.unshift({ run: IdRun.open(info.path), info });
   }
 
   /** Neighbouring runs of one size class that should become one, newest first; undefined while there are few. */

@@ -9,6 +9,17 @@ import type { Vault } from "../privacy/vault.ts";
 import type { ResolvedSettings } from "../settings.ts";
 import { IdIndex } from "./id-index.ts";
 import type { RunInfo } from "./id-index.ts";
+import { writeRun } from "./write-run.ts";
+
+/** A run of what a commit decides about ids, on disk and not listed yet. */
+export interface DecidedRun {
+  /** Lists it; within the commit's transaction. */
+  readonly sql: string;
+  /** Asks it before all other runs, once that is committed. */
+  listed(): void;
+  /** Where nothing was committed. */
+  discard(): void;
+}
 
 /**
  * Keeps the id index and the state in step. Run files are immutable and count once the state lists them; a file that
@@ -92,6 +103,29 @@ export class IdStore {
       COMMIT`);
     failpoint("engine.ids.flush_recorded");
     this.index.flushed({ path: join(this.#directory, name), count, newestReceivedUs });
+  }
+
+  /**
+   * Writes a run of ids that a commit decides anew, whatever was known of them; those that are recent have to be made known as such,
+   * too. When it is the commit's turn, so that no other run is newer.
+   *
+   * @param query `h0` to `h3`, `t`, `content`, in the order of the hashes, each once
+   * @returns undefined where there are none
+   */
+  async writeDecided(sql: Sql, query: string): Promise<DecidedRun | undefined> {
+    const { ids, newest } = await sql.row<{ ids: number; newest: number }>(
+      `SELECT count(*)::DOUBLE AS ids, (SELECT coalesce(max(newest_received_us), 0) FROM db.weir.commits)::DOUBLE AS newest FROM (${query})`,
+    );
+    if (ids === 0) return undefined;
+    const name = this.#nextName();
+    const path = join(this.#directory, name);
+    await writeRun(path, await sql.stream(query), ids);
+    const info = { path, count: ids, newestReceivedUs: newest };
+    return {
+      sql: `INSERT INTO db.weir.id_runs VALUES (${text(name)}, ${ids}, ${newest}, ${this.#sequence});`,
+      listed: () => this.index.listed(info),
+      discard: () => rmSync(path, { force: true }),
+    };
   }
 
   /** Merges runs in the background. `exclusive` runs a step while no commit does; `failed` hears why it could not. */

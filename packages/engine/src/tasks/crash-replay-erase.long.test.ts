@@ -19,6 +19,7 @@ const replaySteps = [
   "shadow_compared",
   "shadow_copied",
   "replay_placed",
+  "replay_ids_written",
   "replay_swapped",
   "swept",
 ].map((step) => `engine.task.${step}:1`);
@@ -73,6 +74,7 @@ test(`erased while a replay is undone, killed at each step of both (SEED=${seed}
     "replay_judged",
     "shadow_step",
     "replay_placed",
+    "replay_ids_written",
     "replay_swapped",
   ];
   for (const [i, step] of steps.map((name) => `engine.task.${name}:1`).entries()) {

@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { Harness } from "../harness.fixture.ts";
 import { after, at, before, internals, records, replay, state } from "./replay.fixture.ts";
 
-vi.mock("../replay/swap.ts", async (original) => ({ ...(await original<object>()), mostIds: 12 }));
+vi.mock("../replay/ids.ts", async (original) => ({ ...(await original<object>()), mostIds: 12 }));
 
 let harness: Harness;
 afterEach(() => harness.end());

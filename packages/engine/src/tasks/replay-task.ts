@@ -5,6 +5,7 @@ import { failpoint } from "@weir/log";
 import { FailedTable } from "../aside.ts";
 import type { Committed } from "../commit.ts";
 import type { Sql } from "../database.ts";
+import type { DecidedRun } from "../ids/id-store.ts";
 import { begin, checkComplete, spanOf } from "../replay/begin.ts";
 import { advance } from "../replay/candidates.ts";
 import { deriveChunk } from "../replay/derive.ts";
@@ -13,7 +14,8 @@ import { filesToRewrite, judgeIds, rewrite } from "../replay/live-rows.ts";
 import { beginUndo, keepForUndo } from "../replay/undo.ts";
 import { programHash } from "../replay/request.ts";
 import { compareRecords, outcomeChanges, shapedManifest, writeResults } from "../replay/results.ts";
-import { mostIds, placeFiles, removePlaced, replayedIds, swapReplay } from "../replay/swap.ts";
+import { mostIds, replayedIds } from "../replay/ids.ts";
+import { placeFiles, removePlaced, swapReplay } from "../replay/swap.ts";
 import type { SwapPlan } from "../replay/swap.ts";
 import type { ResultFile } from "../replay/workspace.ts";
 import { Workspace } from "../replay/workspace.ts";
@@ -241,7 +243,7 @@ export class ReplayTask implements TaskKind {
     failpoint("engine.task.shadow_copied");
     const names = tables.map(({ name }) => name);
     const resume = await host.serving.pause(names);
-    const attempt: Attempt = { tables, result, placed: [], replaced: [] };
+    const attempt: Attempt = { tables, result, placed: [], replaced: [], run: undefined };
     let committed: Committed | undefined;
     try {
       committed = await host.commit(async (batch) => {
@@ -258,6 +260,7 @@ export class ReplayTask implements TaskKind {
     }
     if (attempt.failed !== undefined) {
       removePlaced(context, attempt.placed);
+      attempt.run?.discard();
       throw attempt.failed;
     }
     if (committed === undefined) throw disturbed("Records of a person were erased meanwhile.");
@@ -284,6 +287,7 @@ interface Attempt {
   readonly result: ReplayResult;
   placed: readonly ResultFile[];
   replaced: readonly string[];
+  run: DecidedRun | undefined;
   failed?: unknown;
 }
 
@@ -324,10 +328,14 @@ async function stageSwap(
       if (typeof undo === "number") await endTask(commitSql, undo, "undone");
     };
     const committed = (): void => {
-      if (attempt.failed === undefined) plan?.ids.apply(host.index);
+      if (attempt.failed !== undefined) return;
+      attempt.run?.listed();
+      plan?.ids.apply(host.ids.index);
     };
     const names = tables.map(({ name }) => name);
     const staged = await emptyCommit(sql, `t${task}`, batch, { alongside, committed, tables: names });
+    const ids = await replayedIds(context, staged.schema);
+    attempt.run = ids.run;
     plan = {
       task,
       tables,
@@ -337,7 +345,7 @@ async function stageSwap(
       replaced: attempt.replaced,
       hidden: await hiddenValues(space),
       counts: await outcomeChanges(space),
-      ids: await replayedIds(context, staged.schema),
+      ids,
     };
     return staged;
   });

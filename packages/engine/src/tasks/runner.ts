@@ -5,7 +5,7 @@ import type { Committed } from "../commit.ts";
 import type { Sql } from "../database.ts";
 import { engineError } from "../engine-error.ts";
 import type { Suppression } from "../erase/suppression.ts";
-import type { IdIndex } from "../ids/id-index.ts";
+import type { IdStore } from "../ids/id-store.ts";
 import type { Lake } from "../lake.ts";
 import type { LakeUpkeep } from "../lake-upkeep.ts";
 import type { RemovedHistory } from "../removed-history.ts";
@@ -21,7 +21,7 @@ export interface TaskHost {
   readonly program: Program;
   readonly lake: Lake;
   /** Written by commits only, once they are committed. */
-  readonly index: IdIndex;
+  readonly ids: Pick<IdStore, "index" | "writeDecided">;
   /** Whom to keep out. */
   readonly suppression: Suppression;
   /** Where the values behind tokens are; undefined where there never was a personal field. */
