@@ -12,13 +12,13 @@ import { benchEngine } from "./engine.ts";
 import { benchLookups } from "./lookups.ts";
 import { benchMerges } from "./merges.ts";
 import type { MergeBench } from "./merges.ts";
-import { benchRebuild } from "./rebuild.ts";
+import { benchBeside } from "./beside.ts";
 import { benchSeenIds } from "./seen-ids.ts";
 
 /**
  * `npm run bench`: speed and memory on this machine, printed and stored in bench/results/.
  *
- *   --only collect,logs,engine (and engine_plain, engine_tagged),ids,identity,sessions,capture,throughput,latency,backfill,rebuild,lookups,scans,memory   some of them
+ *   --only collect,logs,engine (and engine_plain, engine_tagged),ids,identity,sessions,capture,throughput,latency,backfill,rebuild,replay,lookups,scans,memory   some of them
  *   --smoke                                               all of them, small: that they run, not how fast
  *   --runs N                                              each N times (3); medians are printed
  */
@@ -65,6 +65,22 @@ const personal = (person: "plain" | "tagged", title: string): Benchmark => ({
         duplicates: 0.02,
         seed: 1,
         person,
+      }),
+    ),
+});
+
+const beside = (task: "rebuild" | "replay", what: string): Benchmark => ({
+  title: `${what} beside 5,000 live events/s: how much later these can be queried`,
+  figure: "slower",
+  once: true,
+  run: async () =>
+    flat(
+      await benchBeside({
+        below,
+        task,
+        seconds: smoke ? 2 : 30,
+        rate: smoke ? 500 : 5_000,
+        eventsBefore: smoke ? 2_000 : 400_000,
       }),
     ),
 });
@@ -160,20 +176,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
         }),
       ),
   },
-  rebuild: {
-    title: "a table built anew beside 5,000 live events/s: how much later these can be queried",
-    figure: "slower",
-    once: true,
-    run: async () =>
-      flat(
-        await benchRebuild({
-          below,
-          seconds: smoke ? 2 : 30,
-          rate: smoke ? 500 : 5_000,
-          eventsBefore: smoke ? 2_000 : 400_000,
-        }),
-      ),
-  },
+  rebuild: beside("rebuild", "a table built anew"),
+  replay: beside("replay", "all records judged again, and swapped,"),
   lookups: lookups(false),
   scans: lookups(true),
   memory: {

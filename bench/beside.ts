@@ -3,7 +3,9 @@ import { liveLatency } from "./backfill.ts";
 import { drain, query, runLoad, withWeir } from "./instance.ts";
 import type { Quantiles } from "./instance.ts";
 
-export interface RebuildBenchOptions {
+export interface BesideBenchOptions {
+  /** A table built anew from the clean zone, or all records judged again from raw, and the result swapped in. */
+  readonly task: "rebuild" | "replay";
   readonly below: string;
   /** Of live load, each time. */
   readonly seconds: number;
@@ -13,15 +15,16 @@ export interface RebuildBenchOptions {
   readonly eventsBefore: number;
 }
 
-export interface RebuildBenchResult {
+export interface BesideBenchResult {
   /** From the moment a client stamps a live event until a query sees it. */
   readonly aloneMs: Quantiles;
-  readonly besideRebuildMs: Quantiles;
-  /** p95 beside the rebuild over p95 alone. */
+  readonly besideTaskMs: Quantiles;
+  /** p95 beside the task over p95 alone. */
   readonly slower: number;
-  /** Rows that the rebuilds read per second of the time that they worked. */
+  /** Rows that the tasks read per second of the time that they worked. */
   readonly rowsPerSecond: number;
-  readonly rebuilds: number;
+  /** How many ended, one after the other. */
+  readonly tasks: number;
   /** Whether live and new tables were the same each time, and all checks hold. */
   readonly verified: boolean;
 }
@@ -32,23 +35,27 @@ interface Task {
   readonly progress: { readonly done: number; readonly busyMs: number };
 }
 
-/** Live events with and without a table being built anew beside them, at the default share, in one instance. */
-export const benchRebuild = (options: RebuildBenchOptions): Promise<RebuildBenchResult> =>
+/** Live events with and without a rebuild or a replay beside them, at the default share, in one instance. */
+export const benchBeside = (options: BesideBenchOptions): Promise<BesideBenchResult> =>
   withWeir(options.below, (url) => measure(url, options));
 
 async function measure(
   url: string,
-  { seconds, rate, eventsBefore }: RebuildBenchOptions,
-): Promise<RebuildBenchResult> {
+  { task: kind, seconds, rate, eventsBefore }: BesideBenchOptions,
+): Promise<BesideBenchResult> {
   await runLoad(url, { seconds: eventsBefore / (rate * 4), rate: rate * 4, seed: 1 });
   await drain(url);
   const alone = await liveLatency(url, { seconds, rate, seed: 2 });
   const [[table] = []] = await query(url, "SELECT name FROM weir.tables ORDER BY name LIMIT 1");
+  const asked =
+    kind === "rebuild"
+      ? { table, swap: "same" }
+      : { from: new Date(Date.now() - 86_400_000).toISOString(), swap: "always" };
   const measured = new AbortController();
   const done: Task[] = [];
-  const rebuilding = (async () => {
+  const working = (async () => {
     while (!measured.signal.aborted) {
-      const { id } = await ask<Task>(url, "/api/rebuild", { table, swap: "same" });
+      const { id } = await ask<Task>(url, `/api/${kind}`, asked);
       for (;;) {
         const task = await ask<Task>(url, `/api/tasks/${id}`);
         if (task.state !== "waiting" && task.state !== "running") {
@@ -61,16 +68,16 @@ async function measure(
   })();
   const beside = await liveLatency(url, { seconds, rate, seed: 3 });
   measured.abort();
-  await rebuilding;
+  await working;
   const verify = await ask<{ ok: boolean }>(url, "/api/verify");
   const rows = done.reduce((sum, { progress }) => sum + progress.done, 0);
   const busyMs = done.reduce((sum, { progress }) => sum + progress.busyMs, 0);
   return {
     aloneMs: alone,
-    besideRebuildMs: beside,
+    besideTaskMs: beside,
     slower: beside.p95 / alone.p95,
     rowsPerSecond: (rows * 1000) / busyMs,
-    rebuilds: done.length,
+    tasks: done.length,
     verified: verify.ok && done.every(({ state }) => state === "done"),
   };
 }
