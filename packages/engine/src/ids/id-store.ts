@@ -109,17 +109,21 @@ export class IdStore {
    * Writes a run of ids that a commit decides anew, whatever was known of them; those that are recent have to be made known as such,
    * too. When it is the commit's turn, so that no other run is newer.
    *
-   * @param query `h0` to `h3`, `t`, `content`, in the order of the hashes, each once
+   * @param table `h0` to `h3`, `t`, `content`, each id once
    * @returns undefined where there are none
    */
-  async writeDecided(sql: Sql, query: string): Promise<DecidedRun | undefined> {
+  async writeDecided(sql: Sql, table: string): Promise<DecidedRun | undefined> {
     const { ids, newest } = await sql.row<{ ids: number; newest: number }>(
-      `SELECT count(*)::DOUBLE AS ids, (SELECT coalesce(max(newest_received_us), 0) FROM db.weir.commits)::DOUBLE AS newest FROM (${query})`,
+      `SELECT count(*)::DOUBLE AS ids, (SELECT coalesce(max(newest_received_us), 0) FROM db.weir.commits)::DOUBLE AS newest FROM ${table}`,
     );
     if (ids === 0) return undefined;
     const name = this.#nextName();
     const path = join(this.#directory, name);
-    await writeRun(path, await sql.stream(query), ids);
+    await writeRun(
+      path,
+      await sql.stream(`SELECT h0, h1, h2, h3, t, content FROM ${table} ORDER BY h0, h1, h2, h3`),
+      ids,
+    );
     const info = { path, count: ids, newestReceivedUs: newest };
     return {
       sql: `INSERT INTO db.weir.id_runs VALUES (${text(name)}, ${ids}, ${newest}, ${this.#sequence});`,

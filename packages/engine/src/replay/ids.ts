@@ -44,7 +44,7 @@ export async function replayedIds(context: DeriveContext, schema: string): Promi
   await hashWinners(context, all);
   await sql.run(`CREATE OR REPLACE TABLE ${recent} AS SELECT ${columns} FROM ${all}
     SEMI JOIN (SELECT ${hashes} FROM db.weir.id_recent) USING (${hashes})`);
-  const run = await host.ids.writeDecided(sql, `SELECT ${columns} FROM ${all} ORDER BY ${hashes}`);
+  const run = await host.ids.writeDecided(sql, all);
   failpoint("engine.task.replay_ids_written");
   const apply = await collected(sql, recent);
   return { run, recent, apply };
