@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -46,4 +46,18 @@ test("a database that closes interrupts what runs", async () => {
     await database.close();
     for (const { status } of await ended) expect(status).toBe("rejected");
   }
+});
+
+test("what does not fit into memory takes no more than half of the free disk", async () => {
+  const database = await open();
+  const sql = await database.connect();
+  const { spill } = await sql.row<{ spill: string }>(
+    "SELECT current_setting('max_temp_directory_size') AS spill",
+  );
+  const [, number = "", unit = ""] = /^([\d.]+) ([KMGT]iB)$/.exec(spill) ?? [];
+  const bytes = Number(number) * 1024 ** (["KiB", "MiB", "GiB", "TiB"].indexOf(unit) + 1);
+  const { bavail, bsize } = statfsSync(tmpdir());
+  expect(bytes / (bavail * bsize)).toBeGreaterThan(0.3);
+  expect(bytes / (bavail * bsize)).toBeLessThan(0.7);
+  await database.close();
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { WeirError } from "@weir/contract";
@@ -134,6 +134,7 @@ export class Database {
       memory_limit: settings.memoryLimit,
       block_allocator_memory: blockMemory(settings.memoryLimit),
       temp_directory: ownTempDir,
+      max_temp_directory_size: spillLimit(ownTempDir),
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",
     });
@@ -235,6 +236,12 @@ export function blockMemory(memoryLimit: string): string {
   const [, number = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT])i?B\s*$/i.exec(memoryLimit) ?? [];
   const megabytes = Number(number) * ({ K: 1 / 1024, M: 1, G: 1024, T: 1_048_576 }[unit.toUpperCase()] ?? 0);
   return `${Math.min(1024, Math.floor(megabytes / 4))}MB`;
+}
+
+/** How much may be set aside on disk: half of what is free. DuckDB would take 90 %, and leave the log too little to accept records. */
+function spillLimit(directory: string): string {
+  const { bavail, bsize } = statfsSync(directory);
+  return `${Math.max(1, Math.floor((bavail * bsize) / 2 / 2 ** 20))}MiB`;
 }
 
 function attachError(error: unknown, stateFile: string): unknown {
