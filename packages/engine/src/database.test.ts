@@ -23,7 +23,7 @@ const many = "SELECT 1;".repeat(3_000);
 
 test("a connection that is closed while a text of statements runs is closed once the text has ended", async () => {
   const database = await open();
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 8; i++) {
     const sql = await database.connect();
     const running = sql.run(many);
     await delay(i % 7);
@@ -35,7 +35,7 @@ test("a connection that is closed while a text of statements runs is closed once
 });
 
 test("a database that closes interrupts what runs", async () => {
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 5; i++) {
     const database = await open();
     const others = await Promise.all(Array.from({ length: 3 }, () => database.connect()));
     const running = others.map(async (sql) => {
