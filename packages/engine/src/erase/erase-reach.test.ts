@@ -246,3 +246,32 @@ test("what is loaded while files are looked at is looked at too", async () => {
   ]);
   expect(await problems()).toEqual([]);
 });
+
+test("who is called as a field is: records of others that failed stay, and those that fail later", async () => {
+  await open(project(true));
+  const failed = [
+    record("other", { id: "1", email: "joe@example.com" }),
+    record("seen", { id: 2, user: "joe-needle", email: "joe@example.com" }),
+    record("seen", { id: 3, user: "email" }),
+  ];
+  await harness.load(failed);
+  const request = { identifiers: [{ kind: "user", value: "email" }] };
+  const done = await harness.engine.erasures.erase(request);
+  expect(done.evidence).toMatchObject({ zones: { quarantine: 1, raw: 1 }, tooShortForTexts: 1 });
+  await harness.load(failed);
+  expect(await harness.rows("SELECT count(*)::INT FROM quarantine")).toEqual([[4]]);
+  expect(await problems()).toEqual([]);
+});
+
+test("records that failed count for what an erasure may reach", async () => {
+  await open(project(false));
+  await harness.load(
+    Array.from({ length: 1000 }, (_, i) =>
+      record("other", { id: i, ...(i < 101 ? { from: "google" } : {}) }),
+    ),
+  );
+  const request = { identifiers: [{ kind: "user", value: "google" }] };
+  const { tooMuch } = await harness.engine.erasures.plan(request);
+  expect(tooMuch).toEqual(["101 of 1000 records of the quarantine, more than 10 %"]);
+  await expect(harness.engine.erasures.erase(request)).rejects.toMatchObject({ code: "erasure_too_large" });
+});

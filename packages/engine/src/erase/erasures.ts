@@ -25,14 +25,14 @@ import {
   settlePending,
 } from "./ledger.ts";
 import type { Erasure, ErasureEvidence, ErasureRequest, OpenRequest } from "./ledger.ts";
-import { idHash, shortestWord, wordHash } from "./schema.ts";
+import { idHash, wordHash } from "./schema.ts";
 import { smallContract } from "./settings.ts";
 import type { ErasureSettings } from "./settings.ts";
 import { rememberFields } from "./suppression.ts";
 import type { Suppression } from "./suppression.ts";
 import { copyRemoved, takeOut } from "./take-out.ts";
 import type { TakenOut } from "./take-out.ts";
-import { isLong } from "./words.ts";
+import { isLookedFor, isLookedForSql } from "./words.ts";
 
 /** What an erasure would reach, with the identifiers in the clear. */
 export interface ErasurePlan {
@@ -290,7 +290,12 @@ export class Erasures {
     const shortened = reachedTables(this.#program, ({ from }) => from.some((name) => lost.has(name))).filter(
       (table) => this.#history.lostBy(table).length > 0,
     );
-    const records = contracts.reduce((sum, one) => sum + one.records, 0);
+    const reached = await this.#sql.row<{ records: number; quarantined: number; of: number }>(
+      `SELECT (SELECT count(*) FROM (SELECT DISTINCT source, writer, number, line FROM erase_found))::DOUBLE AS records,
+         (SELECT count(*) FROM erase_found WHERE zone = 'quarantine')::DOUBLE AS quarantined,
+         (SELECT coalesce(sum("rows"), 0) FROM db.weir.files WHERE zone = 'quarantine')::DOUBLE AS "of"`,
+    );
+    const { records } = reached;
     const tooMuch = [
       ...(identifiers.length > settings.identifiers
         ? [`${identifiers.length} identifiers, more than ${settings.identifiers}`]
@@ -301,7 +306,7 @@ export class Erasures {
             `groups of ${shortened.map(({ name }) => name).join(", ")} that have records which retention removed, and would be computed without them`,
           ]
         : []),
-      ...contracts
+      ...[...contracts, { contract: "the quarantine", records: reached.quarantined, of: reached.of }]
         .filter((one) => one.of >= smallContract && one.records > one.of * settings.share)
         .map(
           (one) =>
@@ -388,8 +393,14 @@ export class Erasures {
       const out = await takeOut(sql, context, commit, losing, files);
       replaced = out.replaced;
       await sql.run(`INSERT INTO db.privacy.suppressed SELECT ${number}, ${idHash("kind", "value")},
-        CASE WHEN length(trim(value)) >= ${shortestWord} THEN ${wordHash("value")} END FROM erase_ids WHERE token IS NULL`);
-      await recordErased(sql, number, commit, evidenceOf(out.taken, identifiers, request), replaced);
+        CASE WHEN ${isLookedForSql("value", this.#suppression.declared)} THEN ${wordHash("value")} END FROM erase_ids WHERE token IS NULL`);
+      await recordErased(
+        sql,
+        number,
+        commit,
+        evidenceOf(out.taken, identifiers, request, this.#suppression.declared),
+        replaced,
+      );
       await rememberFields(sql, this.#program);
       freed = await sql.rows(
         `SELECT h0::DOUBLE AS h0, h1::DOUBLE AS h1, h2::DOUBLE AS h2, h3::DOUBLE AS h3 FROM db.weir.id_recent WHERE "commit" = ${commit}`,
@@ -416,6 +427,7 @@ function evidenceOf(
   taken: TakenOut,
   identifiers: readonly FoundIdentifier[],
   { allowMany }: ErasureRequest,
+  declared: ReadonlySet<string>,
 ): ErasureEvidence {
   const groups = new Map<string, { kind: string; via: string; count: number }>();
   for (const { kind, via } of identifiers) {
@@ -426,7 +438,7 @@ function evidenceOf(
   return {
     ...taken,
     identifiers: [...groups.values()],
-    tooShortForTexts: identifiers.filter(({ value }) => !isLong(value)).length,
+    tooShortForTexts: identifiers.filter(({ value }) => !isLookedFor(value, declared)).length,
     allowedBecause: allowMany ?? null,
   };
 }

@@ -4,7 +4,7 @@ import type { Sql } from "../database.ts";
 import type { Lake } from "../lake.ts";
 import type { Vault } from "../privacy/vault.ts";
 import { resolveRoute } from "../stage.ts";
-import { bytesText, wordPatterns } from "./words.ts";
+import { bytesText, declaredWords, isLookedFor, wordPatterns } from "./words.ts";
 
 /** Condition that a row `r` names the person of `erase_ids`. */
 function namesPerson(fields: readonly SubjectField[], of: "ofRow" | "ofText"): string {
@@ -135,7 +135,9 @@ export class FoundRows {
     const values = await this.#sql.rows<{ value: string }>(
       "SELECT DISTINCT value FROM erase_ids WHERE token IS NULL",
     );
-    const words = wordPatterns(values.map(({ value }) => value)).map(
+    const declared = declaredWords(this.#program);
+    const long = values.flatMap(({ value }) => (isLookedFor(value, declared) ? [value] : []));
+    const words = wordPatterns(long).map(
       (pattern) => `regexp_matches(coalesce(r.text, ${bytesText("r.base64")}), ${text(pattern)})`,
     );
     const byField = this.#program.contracts.flatMap(({ contract }) => {

@@ -21,7 +21,7 @@ export type ErasureState = "requested" | "refused" | "erased" | "complete";
 export interface ErasureEvidence extends TakenOut {
   /** Number of identifiers, by kind and by how they were found. */
   readonly identifiers: readonly { readonly kind: string; readonly via: string; readonly count: number }[];
-  /** Of identifiers that are too short to be looked for in texts. */
+  /** Of identifiers that are not looked for in texts: too short, or words of the project's own. */
   readonly tooShortForTexts: number;
   /** What was destroyed in the vault: missing where there was nothing in it. */
   readonly vault?: Destroyed;

@@ -1,8 +1,8 @@
 import type { ContractProgram, Program, SubjectField } from "@weir/compile";
 import { ident, text } from "@weir/compile";
 import type { Sql } from "../database.ts";
-import { idHash, shortestWord, wordHash } from "./schema.ts";
-import { bytesText, wordsOf } from "./words.ts";
+import { idHash, wordHash } from "./schema.ts";
+import { bytesText, declaredWords, isLookedForSql, wordsOf } from "./words.ts";
 
 /**
  * Keeps records of erased persons out. Of a batch, `suppressed_lines` has those whose fields have an erased identifier, and of
@@ -11,12 +11,15 @@ import { bytesText, wordsOf } from "./words.ts";
  */
 export class Suppression {
   readonly #program: Program;
+  /** See `declaredWords`. */
+  readonly declared: ReadonlySet<string>;
   #fields: readonly SubjectField[];
   #active = false;
   #changes = 0;
 
   constructor(program: Program) {
     this.#program = program;
+    this.declared = declaredWords(program);
     this.#fields = program.subjects;
   }
 
@@ -104,12 +107,12 @@ export const noSuppressed = `CREATE TABLE suppressed_lines (_key BIGINT);
  */
 export async function suppress(
   sql: Sql,
-  subjects: readonly SubjectField[],
+  { fields, declared }: Suppression,
   contracts: readonly ContractProgram[],
   unknown: string,
 ): Promise<void> {
-  for (const contract of contracts) await suppressRecords(sql, subjects, contract);
-  await suppressLines(sql, unknown);
+  for (const contract of contracts) await suppressRecords(sql, fields, contract);
+  await suppressLines(sql, declared, unknown);
 }
 
 /** Adds the records of a contract. */
@@ -128,13 +131,13 @@ async function suppressRecords(
 }
 
 /** Adds what no contract took, and takes all of it out of `lines`. `suppressed_counts` then has the numbers by source and contract. */
-async function suppressLines(sql: Sql, unknown: string): Promise<void> {
+async function suppressLines(sql: Sql, declared: ReadonlySet<string>, unknown: string): Promise<void> {
   const failed = `SELECT l._key, CASE WHEN l.error IS NULL THEN l.text ELSE ${bytesText("l.text")} END AS t FROM lines l
     LEFT JOIN routes r ON l.error IS NULL AND r.seg = l.seg AND r.sent IS NOT DISTINCT FROM l.contract
     WHERE l.error IS NOT NULL OR r.reason IS NOT NULL OR l._key IN (SELECT _key FROM rejects)`;
   await sql.run(`INSERT INTO suppressed_lines
     SELECT _key FROM (SELECT _key, unnest(${wordsOf("t")}) AS word FROM (${failed}))
-    WHERE length(word) >= ${shortestWord} AND ${wordHash("word")} IN (SELECT word FROM db.privacy.suppressed WHERE word IS NOT NULL);
+    WHERE ${isLookedForSql("word", declared)} AND ${wordHash("word")} IN (SELECT word FROM db.privacy.suppressed WHERE word IS NOT NULL);
     INSERT INTO suppressed_counts
     SELECT s.source, coalesce(r.contract, ${text(unknown)}) AS contract, count(*)::DOUBLE AS records
     FROM lines l JOIN segments s USING (seg)

@@ -1,3 +1,5 @@
+import type { Program } from "@weir/compile";
+import { text } from "@weir/compile";
 import { shortestWord } from "./schema.ts";
 
 /**
@@ -28,12 +30,41 @@ function characterPattern(character: string): string {
   return `(?:${[...escaped, literal, units.join(""), ...asBytes].join("|")})`;
 }
 
-/** Whether a value is looked for in texts. By code points, as SQL counts. */
-export const isLong = (value: string): boolean => Array.from(value.trim()).length >= shortestWord;
+/**
+ * What texts have whoever they are about, folded: names of contracts and fields, and the values that fields can have at all. Who calls herself
+ * `email` would otherwise take everybody's records out of the quarantine, and keep out all that fail later.
+ */
+export function declaredWords({ contracts }: Program): ReadonlySet<string> {
+  const words = new Set(["type"]);
+  const walk = (schema: unknown): void => {
+    if (typeof schema !== "object" || schema === null) return;
+    for (const [keyword, value] of Object.entries(schema)) {
+      if (keyword === "properties") for (const name of Object.keys(value as object)) words.add(folded(name));
+      const values = keyword === "enum" && Array.isArray(value) ? (value as unknown[]) : [];
+      for (const one of keyword === "const" ? [value] : values)
+        if (typeof one === "string") words.add(folded(one));
+      walk(value);
+    }
+  };
+  for (const { contract } of contracts) {
+    for (const name of [contract.name, ...contract.aliases]) words.add(folded(name));
+    walk(contract.schema);
+  }
+  return words;
+}
 
-/** Patterns, case-insensitive, of which one matches a text that has one of the values; values that are too short have none. */
-export function wordPatterns(values: readonly string[]): string[] {
-  const long = values.filter(isLong);
+const folded = (value: string): string => value.trim().toLowerCase();
+
+/** Whether a value is looked for in texts. By code points, as SQL counts. */
+export const isLookedFor = (value: string, declared: ReadonlySet<string>): boolean =>
+  Array.from(value.trim()).length >= shortestWord && !declared.has(folded(value));
+
+/** The same in SQL. */
+export const isLookedForSql = (value: string, declared: ReadonlySet<string>): string =>
+  `(length(trim(${value})) >= ${shortestWord} AND lower(trim(${value})) NOT IN (${Array.from(declared, text).join(", ")}))`;
+
+/** Patterns, case-insensitive, of which one matches a text that has one of the values. */
+export function wordPatterns(long: readonly string[]): string[] {
   const patterns: string[] = [];
   for (let at = 0; at < long.length; at += 50) {
     const some = long.slice(at, at + 50).map((value) => Array.from(value, characterPattern).join(""));
