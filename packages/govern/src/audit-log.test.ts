@@ -208,11 +208,27 @@ test("files go when their time is over, never the last; the rest still follows",
   const old = files().slice(0, 3);
   for (const name of old) utimesSync(join(directory, name), new Date(0), new Date(0));
   const log = await AuditLog.open(directory, { fileBytes: 1, keepMs: 1000 });
-  await log.append(done("a"));
-  expect(files()).not.toEqual(expect.arrayContaining([old[0]]));
-  expect(files().slice(0, 1)).not.toEqual(old.slice(0, 1));
-  expect(await log.verify()).toMatchObject({ ok: true, last: 21 });
-  expect((await log.verify()).first).toBeGreaterThan(1);
+  expect(await log.append(done("a"))).toMatchObject({ action: "a", number: 22 });
+  const left = Number(files()[0]!.slice(0, 12));
+  expect(left).toBeGreaterThan(Number(old.at(-1)!.slice(0, 12)));
+  expect(await log.verify()).toMatchObject({ ok: true, first: left, last: 22 });
+  expect(await log.list(20, 1)).toMatchObject([{ action: "audit.remove", detail: { through: left - 1 } }]);
+  rmSync(join(directory, files()[0]!));
+  expect(await log.verify()).toMatchObject({
+    ok: false,
+    problem: expect.stringContaining(`entries ${left} to`),
+  });
+  await log.close();
+});
+
+test("a first file that is gone, and was not removed because of its age, is missed", async () => {
+  const log = await filled(10);
+  const second = Number(files()[1]!.slice(0, 12));
+  rmSync(join(directory, files()[0]!));
+  expect(await log.verify()).toMatchObject({
+    ok: false,
+    problem: `entries 1 to ${second - 1} are missing, and no entry says that they were removed because of their age`,
+  });
   await log.close();
 });
 

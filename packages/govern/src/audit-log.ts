@@ -32,6 +32,8 @@ const defaultFileBytes = 16 * 1024 * 1024;
 const defaultKeepMs = 400 * 24 * 3_600_000;
 /** The longest line that is written, and that reading the end of a file looks for. */
 const longestLine = 64 * 1024;
+/** Says up to which entry files are removed because of their age. */
+const removal = "audit.remove";
 
 interface Waiting {
   readonly done: AuditAction;
@@ -46,6 +48,9 @@ interface Waiting {
  * Invariant: an append that resolved is durable, and the file's text up to `#size` is whole lines of one chain. A crash
  * leaves at most lines behind it that nobody was told of: whole ones stay, as what they say may have been done; a torn one
  * is cut off. An append that fails writes over what it left.
+ *
+ * Files that are too old go when the next file is begun, and an entry in that says so before they do. So the chain may begin later than with
+ * entry 1 only as far as it says itself; a crash in between leaves files that the next removal takes.
  */
 export class AuditLog {
   readonly #directory: string;
@@ -112,6 +117,7 @@ export class AuditLog {
     let expected: { number: number; previous: string } | undefined;
     let entries = 0;
     let from = 0;
+    let removed = 0;
     const verdict = (problem: string | null): AuditVerdict => ({
       ok: problem === null,
       entries,
@@ -131,11 +137,17 @@ export class AuditLog {
         if (typeof entry === "string") return verdict(`the entry at number ${at} ${entry}`);
         if (entry.number !== at) return verdict(`the entry at number ${at} has number ${entry.number}`);
         expected = { number: entry.number + 1, previous: entry.hash };
+        if (entry.action === removal) removed = Number(entry.detail["through"]);
         entries++;
       }
     }
     const last = expected === undefined ? 0 : expected.number - 1;
-    return verdict(last < this.#number ? `entries ${last + 1} to ${this.#number} are missing` : null);
+    if (last < this.#number) return verdict(`entries ${last + 1} to ${this.#number} are missing`);
+    return verdict(
+      from > removed + 1
+        ? `entries ${removed + 1} to ${from - 1} are missing, and no entry says that they were removed because of their age`
+        : null,
+    );
   }
 
   async close(): Promise<void> {
@@ -163,7 +175,10 @@ export class AuditLog {
     this.#writing = undefined;
   }
 
-  async #put(actions: readonly AuditAction[]): Promise<AuditEntry[]> {
+  async #put(wanted: readonly AuditAction[]): Promise<AuditEntry[]> {
+    const isFull = this.#file === undefined || this.#size >= this.#fileBytes;
+    const old = isFull ? this.#tooOld() : { files: [], through: 0 };
+    const actions = old.files.length === 0 ? wanted : [removalOf(old.through), ...wanted];
     const at = new Date(this.#clock()).toISOString();
     const entries: AuditEntry[] = [];
     let [number, previous, text] = [this.#number, this.#previous, ""];
@@ -173,7 +188,7 @@ export class AuditLog {
       text += `${line}\n`;
       [number, previous] = [entry.number, entry.hash];
     }
-    if (this.#file === undefined || this.#size >= this.#fileBytes) await this.#rotate();
+    if (isFull) await this.#rotate();
     const file = this.#file as FileHandle;
     const bytes = Buffer.from(text);
     // Behind what is known to be whole, over whatever an earlier attempt left there.
@@ -188,10 +203,24 @@ export class AuditLog {
     this.#size += bytes.length;
     this.#number = number;
     this.#previous = previous;
-    return entries;
+    // What cannot be removed now is still too old the next time.
+    for (const path of old.files) tryRemove(path);
+    return entries.slice(actions.length - wanted.length);
   }
 
-  /** Begins the next file, and removes those that are too old. */
+  /** Files whose time is over, and the last entry in them. */
+  #tooOld(): { readonly files: readonly string[]; readonly through: number } {
+    const firsts = this.#firsts();
+    // The newest of them stays: without it nothing would show that the chain goes on.
+    const kept = firsts.findIndex(
+      (first, i) =>
+        i === firsts.length - 1 || statSync(this.#path(first)).mtimeMs >= this.#clock() - this.#keepMs,
+    );
+    const files = firsts.slice(0, Math.max(kept, 0)).map((first) => this.#path(first));
+    return { files, through: (firsts[files.length] ?? 1) - 1 };
+  }
+
+  /** Begins the next file. */
   async #rotate(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
@@ -200,13 +229,6 @@ export class AuditLog {
     this.#size = 0;
     syncDirectory(this.#directory);
     failpoint("audit.rotate.created");
-    const firsts = this.#firsts().filter((first) => first <= this.#number);
-    for (const first of firsts) {
-      // The newest of them stays: without it nothing would show that the chain goes on.
-      if (first === firsts.at(-1)) break;
-      if (statSync(this.#path(first)).mtimeMs < this.#clock() - this.#keepMs) rmSync(this.#path(first));
-      else break;
-    }
   }
 
   /** Finds where the log ended, and cuts off a torn line. */
@@ -278,6 +300,22 @@ export class AuditLog {
 
   #damaged(first: number, what: string): WeirError {
     return new WeirError("audit_broken", `An entry of the audit log ${what}.`, { where: this.#path(first) });
+  }
+}
+
+const removalOf = (through: number): AuditAction => ({
+  actor: "weir",
+  role: "admin",
+  action: removal,
+  target: null,
+  detail: { through },
+});
+
+function tryRemove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // See the call.
   }
 }
 

@@ -29,9 +29,16 @@ test("a certificate holds by itself and follows the one before; a changed one do
   expect(verifyCertificate(forged, "1")).toMatchObject({ ok: false });
   const added = textOf(1).replace('"state"', '"remark": "nothing was left out",\n  "state"');
   expect(verifyCertificate(added, "1")).toMatchObject({ ok: false });
+  // Of two members with one name a reader may see the other.
+  const twice = textOf(1).replace('"records": 3', '"records": 2, "records": 3');
+  expect(verifyCertificate(twice, "1")).toMatchObject({ ok: false });
+  expect(verifyCertificate(JSON.stringify(JSON.parse(textOf(1))), "1")).toMatchObject({ ok: true });
   // Signed, but in the place of another.
   expect(verifyCertificate(textOf(2), "2", forged)).toMatchObject({ ok: false });
-  expect(() => verifyCertificate("{}", "x")).toThrow(expect.objectContaining({ code: "certificate_broken" }));
+  for (const text of ["{}", "null", "[]", ""])
+    expect(() => verifyCertificate(text, "x")).toThrow(
+      expect.objectContaining({ code: "certificate_broken" }),
+    );
 });
 
 test("each state of a subject is certified once, by one key that only its owner reads", async () => {

@@ -136,12 +136,19 @@ export class Certificates {
 }
 
 function parsed(text: string, where: string): Certificate {
+  let cause: unknown;
   try {
-    return JSON.parse(text) as Certificate;
-  } catch (cause) {
-    throw new WeirError("certificate_broken", "The file is no certificate.", { where, cause });
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as Certificate;
+  } catch (error) {
+    cause = error;
   }
+  throw new WeirError("certificate_broken", "The file is no certificate.", { where, cause });
 }
+
+/** Whether a text says what was read from it and nothing else: of two members with one name only the last is read. */
+const saysOnly = (text: string, certificate: Certificate): boolean =>
+  text.replaceAll(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, "$1") === JSON.stringify(certificate);
 
 /**
  * Checks a certificate by itself, offline.
@@ -161,7 +168,8 @@ export function verifyCertificate(text: string, where: string, before?: string):
     const der = Buffer.from(publicKey, "base64");
     key = createHash("sha256").update(der).digest("hex");
     const by = createPublicKey({ key: der, type: "spki", format: "der" });
-    if (!verify(null, Buffer.from(JSON.stringify(unsigned)), by, Buffer.from(signature, "base64")))
+    if (!saysOnly(text, certificate)) problem = "It says more than what is signed: it was changed.";
+    else if (!verify(null, Buffer.from(JSON.stringify(unsigned)), by, Buffer.from(signature, "base64")))
       problem = "The signature is not that of what it says: it was changed.";
   } catch {
     throw new WeirError("certificate_broken", "The file is no certificate.", { where });
