@@ -18,7 +18,7 @@ export type { Collector, CollectorOptions } from "./server.ts";
 export { http } from "./source.ts";
 export type { HttpSource, HttpSourceOptions, PushSource } from "./source.ts";
 export type { CollectorStats, SourceCounts } from "./stats.ts";
-export { readTlsPair } from "./tls.ts";
+export { readValidTlsPair } from "./tls.ts";
 export type { TlsFiles } from "./tls.ts";
 export { webhookLimits } from "./webhook-receiver.ts";
 export type { WebhookReceiver, WebhookRecord } from "./webhook-receiver.ts";

@@ -12,6 +12,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { createCollector } from "./server.ts";
 import type { Collector } from "./server.ts";
 import { http } from "./source.ts";
+import { readValidTlsPair } from "./tls.ts";
 
 const Clicked = contract("clicked", {
   version: "1.0.0",
@@ -111,4 +112,13 @@ test.each([
 ])("%s: nothing starts", async (_, spoil) => {
   spoil();
   await expect(start()).rejects.toMatchObject({ code: "tls_invalid" });
+});
+
+test("a certificate whose time is over, or has not come, is not begun with", () => {
+  const days = 86_400_000;
+  expect(readValidTlsPair(files())).toHaveProperty("cert");
+  for (const nowMs of [Date.now() + 3 * days, Date.now() - days])
+    expect(() => readValidTlsPair(files(), nowMs)).toThrow(
+      expect.objectContaining({ code: "tls_invalid", message: expect.stringContaining("not now") }),
+    );
 });

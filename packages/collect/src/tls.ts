@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Server } from "node:https";
 import { createSecureContext } from "node:tls";
@@ -48,8 +49,30 @@ export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
 }
 
 /**
+ * The same for what begins to be used: clients refuse a certificate whose time is over, or has not come. (A collector that is started again
+ * in a running instance takes it all the same, as those clients that do not look would lose more.)
+ *
+ * @throws WeirError `tls_invalid`
+ */
+export function readValidTlsPair(files: TlsFiles, nowMs = Date.now()): TlsPair {
+  const pair = readTlsPair(files);
+  const { validFrom, validTo } = new X509Certificate(pair.cert);
+  if (nowMs < Date.parse(validFrom) || nowMs > Date.parse(validTo)) {
+    throw new WeirError(
+      "tls_invalid",
+      `The certificate is valid from ${validFrom} to ${validTo}, and not now.`,
+      {
+        where: files.cert,
+        remedy: "Renew it, or correct the machine's clock.",
+      },
+    );
+  }
+  return pair;
+}
+
+/**
  * Has a server use what the files hold from now on, whenever that changes. What cannot be used is reported once, and the pair before it
- * stays: of two files that are being replaced one is first.
+ * stays: of two files that are being replaced one is first. So is a certificate whose time ends.
  *
  * @returns stops it
  */
@@ -64,7 +87,7 @@ export function followTlsFiles(
   let told = "";
   const look = (): void => {
     try {
-      const pair = readTlsPair(files);
+      const pair = readValidTlsPair(files);
       told = "";
       if (pair.cert.equals(current.cert) && pair.key.equals(current.key)) return;
       server.setSecureContext(pair);

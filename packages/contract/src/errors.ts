@@ -145,7 +145,8 @@ export const errorCodes = {
     remedy: "Send application/json or application/x-ndjson in UTF-8.",
   },
   tls_invalid: {
-    meaning: "The certificate or the key for HTTPS cannot be read, or they do not belong together.",
+    meaning:
+      "The certificate or the key for HTTPS cannot be read, they do not belong together, or the certificate is not valid now.",
     remedy: "Give --tls-cert and --tls-key PEM files of one certificate and its key, without a passphrase.",
   },
   unsupported_encoding: {

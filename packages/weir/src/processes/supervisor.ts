@@ -66,7 +66,7 @@ export class Supervisor {
    * @throws WeirError `tls_invalid`, `data_dir_unwritable`, `already_running`, `port_in_use`, `address_unavailable`
    */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
-    if (options.tls !== undefined) (await import("@weir/collect")).readTlsPair(options.tls);
+    if (options.tls !== undefined) (await import("@weir/collect")).readValidTlsPair(options.tls);
     const runDir = await prepareRunDir(options.dataDir);
     const duties: Duty[] = options.role === "all" ? ["collect", "engine", "capture"] : [options.role];
     const locks: DutyLock[] = [];
