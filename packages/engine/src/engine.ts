@@ -110,7 +110,6 @@ export class Engine {
   #broken: WeirError | undefined;
   #upkeepAt = 0;
   #forgotAt = 0;
-  #newestReceivedUs = 0;
 
   private constructor(parts: EngineParts) {
     this.#options = parts.options;
@@ -375,7 +374,6 @@ export class Engine {
   async #commit(staged: StagedBatch): Promise<Committed> {
     const context = { ...this.#judging, index: this.#ids.index, history: this.#history, aside: this.#aside };
     const committed = await commitBatch(this.#commitSql, context, staged);
-    this.#newestReceivedUs = Math.max(this.#newestReceivedUs, staged.newestReceivedUs);
     this.#throughput.note(committed, Date.now());
     this.#planner.spent(staged.plan, committed.timings);
     this.#retention.consumed(staged.plan.segments);
@@ -383,7 +381,7 @@ export class Engine {
     this.#options.onEvent?.({ kind: "commit", ...committed });
     for (const table of committed.setAside)
       this.#options.onEvent?.({ kind: "table_set_aside", table, reason: this.#aside.get(table) ?? "" });
-    await this.#ids.maintain(this.#commitSql, this.#newestReceivedUs);
+    await this.#ids.maintain(this.#commitSql, staged.newestReceivedUs);
     return committed;
   }
 

@@ -30,13 +30,21 @@ export class IdStore {
   readonly #settings: ResolvedSettings;
   readonly index: IdIndex;
   #sequence: number;
+  /** Of all records that were received: ids are forgotten by it, also when the commits since the start had none. */
+  #newestReceivedUs: number;
   #merging: Promise<void> | undefined;
 
-  private constructor(directory: string, settings: ResolvedSettings, index: IdIndex, sequence: number) {
+  private constructor(
+    directory: string,
+    settings: ResolvedSettings,
+    index: IdIndex,
+    last: { seq: number; newest: number },
+  ) {
     this.#directory = directory;
     this.#settings = settings;
     this.index = index;
-    this.#sequence = sequence;
+    this.#sequence = last.seq;
+    this.#newestReceivedUs = last.newest;
   }
 
   /** @param vault gives contents a key; records that were loaded before there was one have theirs without */
@@ -80,19 +88,26 @@ export class IdStore {
       }
     }
     // The name of a merged run has a higher number than its place in the order.
-    const { seq } = await sql.row<{ seq: number }>(
-      `SELECT coalesce(max(greatest(seq, split_part(path, '.', 1)::UBIGINT)), 0)::DOUBLE AS seq FROM db.weir.id_runs`,
+    const last = await sql.row<{ seq: number; newest: number }>(
+      `SELECT coalesce(max(greatest(seq, split_part(path, '.', 1)::UBIGINT)), 0)::DOUBLE AS seq,
+         (SELECT coalesce(max(newest_received_us), 0) FROM db.weir.commits)::DOUBLE AS newest FROM db.weir.id_runs`,
     );
-    return new IdStore(directory, settings, index, seq);
+    return new IdStore(directory, settings, index, last);
   }
 
-  /** Between commits: moves recent ids to a run when there are enough, and starts a merge when there are enough runs. */
+  /**
+   * After a commit: moves recent ids to a run when there are enough, and forgets old runs.
+   *
+   * @param newestReceivedUs of the commit's records; 0 where it has none that are new
+   */
   async maintain(sql: Sql, newestReceivedUs: number): Promise<void> {
-    if (this.index.recentCount >= this.#settings.recentIds) await this.#flush(sql, newestReceivedUs);
-    await this.#forget(sql, newestReceivedUs);
+    this.#newestReceivedUs = Math.max(this.#newestReceivedUs, newestReceivedUs);
+    if (this.index.recentCount >= this.#settings.recentIds) await this.#flush(sql);
+    await this.#forget(sql);
   }
 
-  async #flush(sql: Sql, newestReceivedUs: number): Promise<void> {
+  async #flush(sql: Sql): Promise<void> {
+    const newestReceivedUs = this.#newestReceivedUs;
     const name = this.#nextName();
     const count = this.index.recentCount;
     await this.index.flush(join(this.#directory, name));
@@ -113,10 +128,9 @@ export class IdStore {
    * @returns undefined where there are none
    */
   async writeDecided(sql: Sql, table: string): Promise<DecidedRun | undefined> {
-    const { ids, newest } = await sql.row<{ ids: number; newest: number }>(
-      `SELECT count(*)::DOUBLE AS ids, (SELECT coalesce(max(newest_received_us), 0) FROM db.weir.commits)::DOUBLE AS newest FROM ${table}`,
-    );
+    const { ids } = await sql.row<{ ids: number }>(`SELECT count(*)::DOUBLE AS ids FROM ${table}`);
     if (ids === 0) return undefined;
+    const newest = this.#newestReceivedUs;
     const name = this.#nextName();
     const path = join(this.#directory, name);
     await writeRun(
@@ -174,10 +188,10 @@ export class IdStore {
     }
   }
 
-  async #forget(sql: Sql, newestReceivedUs: number): Promise<void> {
+  async #forget(sql: Sql): Promise<void> {
     // A merge reads runs that could be forgotten; the next commit after it forgets what they became.
     if (this.#merging !== undefined) return;
-    const old = this.index.forgetBefore(newestReceivedUs - this.#settings.dedupHorizonUs);
+    const old = this.index.forgetBefore(this.#newestReceivedUs - this.#settings.dedupHorizonUs);
     for (const { path } of old) {
       await sql.run(
         `DELETE FROM db.weir.id_runs WHERE path = ${text(path.slice(this.#directory.length + 1))}`,
