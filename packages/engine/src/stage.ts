@@ -158,8 +158,7 @@ export async function judgeLines(
     await timed("judge", judgeUndecided(staging, contract));
   }
   await sql.run(`${rejectsTable}; ${noSuppressed}`);
-  if (suppression.active)
-    await timed("suppress", suppress(sql, suppression, contracts, unknownContract));
+  if (suppression.active) await timed("suppress", suppress(sql, suppression, contracts, unknownContract));
   await timed("privacy", takeOutPii(staging, context, contracts));
   for (const contract of contracts) await timed("ids", sql.run(contract.ids.sql));
   await sql.run(quarantinedView);

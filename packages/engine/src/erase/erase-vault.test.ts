@@ -81,6 +81,23 @@ test("of a value that several persons have the vault cannot tell whose it is: it
   expect(await problems()).toEqual([]);
 });
 
+test("an address is found in the vault however it is written, and no form of it is left there", async () => {
+  await harness.load([
+    signup({ email: "Ann@Example.com" }),
+    signup({ email: "ann@example.com" }),
+    signup({ user: 3, email: " ann@example.com " }),
+    signup({ user: 3, plan: "b" }),
+    signup({ email: "joann@example.com", plan: "c" }),
+  ]);
+  const values = ["Ann@Example.com", "ann@example.com", " ann@example.com "];
+  const tokens = (await harness.rows("SELECT email FROM signup WHERE email IS NOT NULL")).map(String);
+  await harness.engine.erasures.erase({ identifiers: [{ kind: "email", value: "ANN@example.com" }] });
+  expect(await harness.rows("SELECT plan FROM plans")).toEqual([["c"]]);
+  for (const value of values) expect(await harness.engine.vault?.findTokens(value)).toEqual([]);
+  expect(await harness.engine.vault?.reveal(tokens)).toHaveProperty("size", 1);
+  expect(await problems()).toEqual([]);
+});
+
 test.each([
   "engine.erase.after_commit",
   "engine.vault.deleted",

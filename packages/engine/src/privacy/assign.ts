@@ -1,3 +1,4 @@
+import { sameValue } from "@weir/compile";
 import { failpoint } from "@weir/log";
 import type { Sql } from "../database.ts";
 import { eachRow, numberColumns, turn } from "../each-row.ts";
@@ -45,8 +46,12 @@ export async function assignTokens(staging: Staging, vault: Vault): Promise<void
     if (added.ciphers.length === 0) return;
     failpoint("engine.vault.before_commit");
     const write = vault.takeWrite();
+    const address = sameValue("email", "value");
+    const form = Vault.hashOf("kind", address);
     await sql.run(`BEGIN;
       INSERT INTO ${vaultTable("tokens")} SELECT id, kind, h0, h1, token, ${write} FROM pii_map WHERE id >= ${firstNew};
+      INSERT INTO ${vaultTable("forms")} SELECT id, ${form.h0}, ${form.h1} FROM pii_map
+        WHERE id >= ${firstNew} AND kind = 'email' AND value <> ${address};
       INSERT INTO ${vaultTable("subjects")} FROM new_subjects;
       INSERT INTO ${vaultTable("ciphers")} SELECT *, ${write} FROM new_ciphers;
       COMMIT`);

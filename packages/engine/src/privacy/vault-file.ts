@@ -14,6 +14,7 @@ export const vaultTable = (name: string): string => `${vaultCatalog}.main.${name
 
 /**
  *   tokens      a value's token: `id`, kind, the value's keyed hash (128 bits), the token's text; `write`: by which write it came
+ *   forms       of addresses that are not in the form in which they are compared (see `sameValue`): the hash of that form, by the token's id
  *   subjects    keys of subjects, wrapped: `id` is that of the subject's own token
  *   ciphers     a value as a subject has it: under the subject's key
  *   sealing     keys of whole texts, one a day, wrapped
@@ -27,6 +28,7 @@ export const vaultTable = (name: string): string => `${vaultCatalog}.main.${name
 const statements = [
   `CREATE TABLE IF NOT EXISTS ${vaultTable("meta")} (key VARCHAR PRIMARY KEY, value VARCHAR)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("tokens")} (id BIGINT, kind VARCHAR, h0 UBIGINT, h1 UBIGINT, token VARCHAR, write BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS ${vaultTable("forms")} (token BIGINT, h0 UBIGINT, h1 UBIGINT)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("subjects")} (id BIGINT, wrapped BLOB)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("ciphers")} (token BIGINT, subject BIGINT, sealed BLOB, write BIGINT)`,
   `CREATE TABLE IF NOT EXISTS ${vaultTable("sealing")} (id BIGINT, day VARCHAR, wrapped BLOB)`,

@@ -21,6 +21,7 @@ import {
   vaultPath,
   vaultTable,
 } from "./vault-file.ts";
+import { tokenIds } from "./vault-find.ts";
 import { countsOf, saltAt } from "./vault-counts.ts";
 import type { Counts, Salt } from "./vault-counts.ts";
 import { VaultIndex } from "./vault-index.ts";
@@ -225,15 +226,13 @@ export class Vault {
     );
   }
 
-  /** The tokens that a value has, of one kind or of any. */
+  /** The tokens that a value has, of one kind or of any; of an address those of all its forms. */
   async findTokens(value: string, kind?: string): Promise<FoundToken[]> {
     return await this.exclusive(async () => {
       await this.prepare(this.#sql);
-      const { h0, h1 } = Vault.hashOf("k.kind", text(value));
       const rows = await this.#sql.rows<{ kind: string; token: string; subjects: string[] }>(
         `SELECT t.kind, t.token, list(DISTINCT s.token) FILTER (WHERE s.token IS NOT NULL) AS subjects
-         FROM (SELECT DISTINCT kind FROM ${vaultTable("tokens")} ${kind === undefined ? "" : `WHERE kind = ${text(kind)}`}) k
-         JOIN ${vaultTable("tokens")} t ON t.kind = k.kind AND t.h0 = ${h0} AND t.h1 = ${h1}
+         FROM (${tokenIds(Vault.hashOf, value, kind)}) i JOIN ${vaultTable("tokens")} t USING (id)
          LEFT JOIN ${vaultTable("ciphers")} c ON c.token = t.id
          LEFT JOIN ${vaultTable("tokens")} s ON s.id = c.subject
          GROUP BY ALL ORDER BY t.kind, t.token`,
@@ -441,7 +440,8 @@ export class Vault {
         "tokens",
         `id IN (SELECT id FROM temp.gone_tokens) AND id NOT IN (SELECT token FROM ${ciphers})`,
       );
-      await sql.run(`INSERT INTO ${vaultTable("meta")} VALUES ('rewrite', '') ON CONFLICT DO NOTHING`);
+      await sql.run(`DELETE FROM ${vaultTable("forms")} WHERE token NOT IN (SELECT id FROM ${vaultTable("tokens")});
+        INSERT INTO ${vaultTable("meta")} VALUES ('rewrite', '') ON CONFLICT DO NOTHING`);
       // The highest ids may be among those that go.
       await sql.run(`INSERT OR REPLACE INTO ${vaultTable("meta")} VALUES ('next_id', '${this.#nextId}')`);
       await sql.run(VaultIndex.forget());
