@@ -211,7 +211,7 @@ export class Vault {
    * 256 bits: who does not have the secret can neither find values by their hashes nor make two values collide. These are what
    * `md5_number_lower` and `md5_number_upper` give, which would compute it twice.
    */
-  static hashOf(kind: string, value: string): { readonly h0: string; readonly h1: string } {
+  static hashOf(this: void, kind: string, value: string): { readonly h0: string; readonly h1: string } {
     const input = `concat(getvariable('weir_vault'), ${kind}, chr(31), ${value}, getvariable('weir_vault'))`;
     return {
       h0: `(md5_number(${input}) >> 64)::UBIGINT`,
