@@ -76,6 +76,12 @@ export const captureErrorCodes = {
     meaning: "A list of tables names none.",
     remedy: "Correct the pattern; names are as the database has them, without quotes.",
   },
+  postgres_tag_unmatched: {
+    meaning:
+      "A tag of personal data names a table or column that is not captured. What it means to hide may come under another name, as it is.",
+    remedy:
+      "Correct the name in pii: a column that was renamed needs its tag under the new name. What came meanwhile stays as it is.",
+  },
   postgres_table_unfit: {
     meaning:
       "A pattern names something whose changes are not in the write-ahead log: a view, an unlogged or foreign table.",

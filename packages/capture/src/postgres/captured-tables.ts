@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { RowTags } from "@weir/contract";
 import type { CaptureContext } from "../capture.ts";
 import { describeTables, listTables, readPublication } from "./catalog.ts";
 import type { CatalogTable, Publication, PublishedTable } from "./catalog.ts";
@@ -8,6 +9,7 @@ import { extendPublication, publishes, shrinkPublication } from "./publication.t
 import type { RelationMessage, Target } from "./relation.ts";
 import { lostColumns, planRead, shapeOf, tableAction } from "./table-plan.ts";
 import type { TableAction } from "./table-plan.ts";
+import { unmatchedTags } from "./tags.ts";
 import { ServerError } from "./wire.ts";
 import type { Wire } from "./wire.ts";
 
@@ -15,6 +17,7 @@ export interface CapturedTablesOptions {
   readonly wire: Wire;
   readonly version: number;
   readonly patterns: readonly string[];
+  readonly tags: RowTags;
   readonly publication: string;
   readonly cursor: PostgresCursor;
   readonly log: CaptureContext["log"];
@@ -59,6 +62,7 @@ export class CapturedTables {
   #known: ReadonlySet<string>;
   #leftOut: readonly LeftOut[] = [];
   #told = new Set<string>();
+  #toldTags = new Set<string>();
   #owned = false;
   #looking: Promise<void> | undefined;
   /** Called when `target` has other answers than before. */
@@ -155,6 +159,7 @@ export class CapturedTables {
       ...captured.flatMap((table) => this.#unreadable(table)),
     ];
     this.#tell();
+    this.#tellTags(captured);
     const wanted = new Set(names.map(({ schema, table }) => `${schema}.${table}`));
     const actions = this.#actions(captured, wanted);
     const gone = actions.flatMap((action) => (action.kind === "gone" ? [action.stream] : []));
@@ -208,6 +213,16 @@ export class CapturedTables {
     const { stream } = action.table;
     const { tables } = this.#options.cursor;
     tables[stream] = planRead(tables[stream], action, this.#published.get(stream), !first);
+  }
+
+  /** Once, as long as it is so. */
+  #tellTags(captured: readonly CatalogTable[]): void {
+    const unmatched = new Set(unmatchedTags(this.#options.tags, captured));
+    for (const message of unmatched) {
+      if (!this.#toldTags.has(message))
+        this.#options.log("warn", message, { code: "postgres_tag_unmatched" });
+    }
+    this.#toldTags = unmatched;
   }
 
   /** Where columns were only dropped: what is left. */

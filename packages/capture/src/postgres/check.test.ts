@@ -89,7 +89,11 @@ describe.each([18, 10] as const)("PostgreSQL %i", (major) => {
       major,
       `CREATE TABLE t (id int PRIMARY KEY); CREATE UNLOGGED TABLE u (id int PRIMARY KEY); CREATE VIEW v AS SELECT 1;
        CREATE TABLE loose (a int); CREATE PUBLICATION mine FOR ALL TABLES WITH (publish = '${all}')`,
-      { tables: ["public.*", "nowhere.*"], publication: "mine" },
+      {
+        tables: ["public.*", "nowhere.*"],
+        publication: "mine",
+        pii: { "public.t": { id: "subject", emial: "email" }, "public.T": { name: "name" } },
+      },
     );
     const findings = await found(capturing);
     const severities = findings.map(([severity]) => severity);
@@ -97,6 +101,8 @@ describe.each([18, 10] as const)("PostgreSQL %i", (major) => {
     const told = findings.map(([severity, code, message]) => `${severity} ${code} ${message}`);
     for (const start of [
       'warn postgres_no_tables "nowhere.*" fits no table.',
+      'warn postgres_tag_unmatched pii names the column "emial" of public.t, which has none of that name.',
+      "warn postgres_tag_unmatched pii names public.T, which is no captured table.",
       "warn postgres_table_unfit public.u is not captured: it is an unlogged table",
       "warn postgres_table_unfit public.v is not captured: it is a view",
       "error postgres_table_without_key public.loose is not captured",

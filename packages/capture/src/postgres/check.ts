@@ -9,6 +9,7 @@ import type { ServerFacts } from "./server-facts.ts";
 import { readSlot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
 import type { PostgresSource } from "./source.ts";
+import { unmatchedTags } from "./tags.ts";
 import type { Wire } from "./wire.ts";
 
 export interface PreflightOptions {
@@ -174,6 +175,7 @@ async function checkTables(
   for (const { stream, why } of unfit) {
     findings.warn("postgres_table_unfit", `${stream} is not captured: it is ${why}.`);
   }
+  for (const message of unmatchedTags(spec.pii, tables)) findings.warn("postgres_tag_unmatched", message);
   for (const table of tables) checkTable(table, facts, findings);
   const usable = tables.filter((table) => table.key.length > 0 && table.keyless.length === 0);
   await checkPublication(control, facts, name, publication, usable, findings);

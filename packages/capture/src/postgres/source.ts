@@ -41,6 +41,8 @@ export interface PostgresSource {
   readonly snapshot: { readonly rows: number; readonly connections: number };
   readonly heartbeatMs: number;
   readonly onGap: "stop" | "snapshot";
+  /** Personal columns, by stream. */
+  readonly pii: RowTags;
   /** The contracts of its records, which are under the name that the project gives the source. */
   contractsFor(source: string): readonly Contract[];
 }
@@ -88,6 +90,7 @@ export function postgres(options: PostgresOptions): PostgresSource {
     snapshot: { rows, connections },
     heartbeatMs,
     onGap,
+    pii,
     contractsFor: (source) => [changeContract(source, pii)],
   };
 }

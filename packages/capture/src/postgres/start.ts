@@ -75,6 +75,7 @@ function capturedTables(
     wire: control,
     version,
     patterns: spec.tables,
+    tags: spec.pii,
     publication,
     cursor,
     log: (level, message, fields) => context.log(level, message, fields),
