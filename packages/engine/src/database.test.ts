@@ -48,6 +48,13 @@ test("a database that closes interrupts what runs", async () => {
   }
 });
 
+test("a database that is closed again, at once or later, is closed once", async () => {
+  const database = await open();
+  await Promise.all([database.close(), database.close()]);
+  await database.close();
+  await expect(database.connect()).rejects.toThrow("closed");
+});
+
 test("what does not fit into memory takes no more than half of the free disk", async () => {
   const database = await open();
   const sql = await database.connect();

@@ -117,6 +117,7 @@ export class Database {
   readonly #instance: DuckDBInstance;
   /** Connections that are open. */
   readonly #open = new Set<Sql>();
+  #closed: Promise<void> | undefined;
 
   private constructor(instance: DuckDBInstance) {
     this.#instance = instance;
@@ -198,8 +199,12 @@ export class Database {
     return sql;
   }
 
-  /** Closes every connection, and leaves the next start no WAL to go through. */
-  async close(): Promise<void> {
+  /** Closes every connection, and leaves the next start no WAL to go through. Once, however often it is called. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     await this.#interruptAll();
     const sql = await this.connect();
     // Without it, because a query is still running: all that is committed is in the WAL.

@@ -333,7 +333,9 @@ export class Engine {
   /** What a task asked for, after all batches that are planned. */
   async #commitAsked(): Promise<void> {
     await this.#writing;
-    await this.#exclusive(() => this.#planner.own((batch) => this.#asked.next(batch)));
+    const own = (): Promise<void> => this.#planner.own((batch) => this.#asked.next(batch));
+    // Erasures free up to a million ids each, and a run takes two million.
+    await this.#exclusive(() => own().then(() => this.#ids.maintain(this.#commitSql, 0)));
   }
 
   async #commitOwn(work: (commit: number) => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import { Type, contract, timestamp } from "@weir/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Harness } from "../harness.fixture.ts";
 import type { LogRecord } from "../harness.fixture.ts";
+import { before } from "../tasks/replay.fixture.ts";
 import { taskEnd } from "../tasks/task-end.fixture.ts";
 
 function project(least: number): Program {
@@ -43,4 +44,22 @@ test("ids that become a run by a task, right after a start, are known as long as
   expect((await harness.engine.status()).ids).toMatchObject({ known: 11, runs: 1, recent: 1 });
   await harness.load([...valid, ...failed]);
   expect(await harness.rows("SELECT count(*)::INTEGER FROM seen")).toEqual([[11]]);
+});
+
+test("ids that an erasure frees become a run when there are enough, and are free", async () => {
+  await harness.open(before);
+  const sold = (who: string): LogRecord[] =>
+    Array.from({ length: 9 }, (_, i) => ({
+      source: "web",
+      sent: "sold",
+      text: JSON.stringify({ id: `s${i}`, at: "2026-01-15T10:00:00Z", who, sku: "k", amount: 7 }),
+    }));
+  await harness.load(sold("person-one-jane"));
+  const asked = { identifiers: [{ value: "person-one-jane" }], allowMany: "a test" };
+  await harness.engine.erasures.erase(asked);
+  expect((await harness.engine.status()).ids).toMatchObject({ known: 18, runs: 2, recent: 0 });
+  await harness.load(sold("person-two-mary"));
+  expect(await harness.rows("SELECT who, count(*)::INTEGER FROM sold GROUP BY who")).toEqual([
+    ["person-two-mary", 9],
+  ]);
 });
