@@ -3,7 +3,7 @@ import { WeirError } from "@weir/contract";
 import type { Engine, Erasure, ErasureRequest, Identifier } from "@weir/engine";
 import { demand } from "@weir/govern";
 import type { Caller, Certificate, Governance } from "@weir/govern";
-import { allow, readJsonObject } from "./http-json.ts";
+import { allow, readAsked, refuseOthers } from "./http-json.ts";
 
 /** An erasure, and what certifies it; null until something is erased. */
 export interface CertifiedErasure extends Erasure {
@@ -30,9 +30,9 @@ export async function erased(
   allow(request, "GET", "POST");
   demand(caller, "erase");
   if (request.method === "GET") return { value: { erasures: await engine.erasures.list() } };
-  const { plan, ...body } = await readJsonObject(request);
+  const { plan, body } = await readAsked(request, ["identifiers", "allowMany"]);
   const asked = erasureRequest(body);
-  if (plan !== true) return { value: await erase(engine, governance, caller, asked) };
+  if (!plan) return { value: await erase(engine, governance, caller, asked) };
   await recordAsked(governance, caller, "erase.plan", asked);
   return { value: await engine.erasures.plan(asked) };
 }
@@ -111,6 +111,7 @@ function erasureRequest(body: Readonly<Record<string, unknown>>): ErasureRequest
       remedy: '{"identifiers": [{"kind": "email", "value": "jane@example.com"}]}',
     });
   }
+  for (const identifier of identifiers) refuseOthers({ ...identifier }, ["kind", "value"]);
   if (allowMany !== undefined && (typeof allowMany !== "string" || allowMany.trim() === ""))
     throw new WeirError("invalid_usage", "allowMany must be a text: the reason.");
   return { identifiers, ...(allowMany === undefined ? {} : { allowMany }) };

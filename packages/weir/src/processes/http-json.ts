@@ -79,6 +79,36 @@ export async function readJsonObject(request: IncomingMessage): Promise<Record<s
   throw new WeirError("invalid_usage", "The request body must be a JSON object.");
 }
 
+/**
+ * What is asked for by a request that changes things for good, and whether a plan of it is wanted only. A member that is misspelt is
+ * an error: `dryRun` in place of `plan` must not erase anybody, nor `reasons` in place of `reason` discard the whole quarantine.
+ *
+ * @param members that it may have, beside `plan`
+ * @throws WeirError `body_too_large`, `invalid_usage`
+ */
+export async function readAsked(
+  request: IncomingMessage,
+  members: readonly string[],
+): Promise<{ readonly plan: boolean; readonly body: Readonly<Record<string, unknown>> }> {
+  const { plan = false, ...body } = await readJsonObject(request);
+  refuseOthers(body, members, [...members, "plan"]);
+  if (typeof plan !== "boolean") throw new WeirError("invalid_usage", "plan must be true or false.");
+  return { plan, body };
+}
+
+/** @throws WeirError `invalid_usage` where an object has another member */
+export function refuseOthers(
+  body: Readonly<Record<string, unknown>>,
+  members: readonly string[],
+  shown = members,
+): void {
+  const strange = Object.keys(body).find((name) => !members.includes(name));
+  if (strange === undefined) return;
+  throw new WeirError("invalid_usage", `${JSON.stringify(strange.slice(0, 100))} is no member of this.`, {
+    remedy: `It has ${shown.join(", ")}. Nothing was done.`,
+  });
+}
+
 /** @throws WeirError `method_not_allowed` */
 export function allow(request: IncomingMessage, ...methods: string[]): void {
   if (methods.includes(request.method ?? "")) return;

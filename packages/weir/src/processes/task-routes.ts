@@ -3,7 +3,7 @@ import { WeirError } from "@weir/contract";
 import type { Engine, QuarantineRequest, RebuildRequest, ReplayRequest, TaskInfo } from "@weir/engine";
 import { demand, mayRole } from "@weir/govern";
 import type { Caller, Governance } from "@weir/govern";
-import { allow, integer, readJsonObject } from "./http-json.ts";
+import { allow, integer, readAsked } from "./http-json.ts";
 
 const mostTasks = 1_000;
 
@@ -20,25 +20,25 @@ export async function tasked(
   if (action === "reprocess" || action === "discard") {
     allow(request, "POST");
     demand(caller, "operate");
-    const { plan, ...body } = await readJsonObject(request);
+    const { plan, body } = await readAsked(request, ["source", "contract", "reason", "ids", "why", "share"]);
     const asked: QuarantineRequest = { ...quarantineRequest(body), action };
-    if (plan === true) return { value: await engine.tasks.planQuarantine(asked) };
+    if (plan) return { value: await engine.tasks.planQuarantine(asked) };
     return { value: await askQuarantine(engine, governance, caller, asked) };
   }
   if (path === "/api/rebuild") {
     allow(request, "POST");
     demand(caller, "operate");
-    const { plan, ...body } = await readJsonObject(request);
+    const { plan, body } = await readAsked(request, ["table", "swap", "share"]);
     const asked = rebuildRequest(body);
-    if (plan === true) return { value: await engine.tasks.planRebuild(asked) };
+    if (plan) return { value: await engine.tasks.planRebuild(asked) };
     return { value: await askRebuild(engine, governance, caller, asked) };
   }
   if (path === "/api/replay") {
     allow(request, "POST");
     demand(caller, "operate");
-    const { plan, ...body } = await readJsonObject(request);
+    const { plan, body } = await readAsked(request, ["from", "to", "swap", "share"]);
     const asked = replayRequest(body);
-    if (plan === true) return { value: await engine.tasks.planReplay(asked) };
+    if (plan) return { value: await engine.tasks.planReplay(asked) };
     return { value: await askReplay(engine, governance, caller, asked) };
   }
   const [, id, change] = /^\/api\/tasks\/(\d{1,15})(?:\/(cancel|swap|undo))?$/.exec(path) ?? [];
