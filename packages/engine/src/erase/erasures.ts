@@ -252,9 +252,16 @@ export class Erasures {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++;
     const holding = async (): Promise<T> => {
-      if (this.#stopping) throw new WeirError("engine_unavailable", "The engine stops.");
+      if (this.#stopping) throw stops();
       const release = this.#replaced.hold();
-      return await work().finally(release);
+      try {
+        return await work();
+      } catch (error) {
+        const isInterrupted = error instanceof WeirError && error.code === "engine_statement_failed";
+        throw this.#stopping && isInterrupted ? stops(error) : error;
+      } finally {
+        release();
+      }
     };
     const done = this.#turn.then(holding).finally(() => this.#busy--);
     this.#turn = done.catch(() => undefined);
@@ -418,6 +425,9 @@ export class Erasures {
     this.#suppression.added();
   }
 }
+
+const stops = (cause?: unknown): WeirError =>
+  new WeirError("engine_unavailable", "The engine stops.", { cause });
 
 /** To know whether identifiers are the same ones. */
 const namesOf = (identifiers: readonly FoundIdentifier[]): string =>
