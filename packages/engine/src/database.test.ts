@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,11 +10,12 @@ afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-const open = async (): Promise<Database> => {
+const open = async (settings: { keepBlocks?: boolean } = {}): Promise<Database> => {
   const directory = mkdtempSync(join(tmpdir(), "weir-database-"));
   directories.push(directory);
   return await Database.open(join(directory, "weir.duckdb"), join(directory, "tmp"), {
     memoryLimit: "256MB",
+    ...settings,
   });
 };
 
@@ -68,3 +69,18 @@ test("what does not fit into memory takes no more than half of the free disk", a
   expect(bytes / (bavail * bsize)).toBeLessThan(0.7);
   await database.close();
 });
+
+/** What the process may write to, used or not: what its bound counts (see memory-bound.ts of the command). */
+const reservedMegabytes = (): number =>
+  Number(/^VmData:\s+(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024;
+
+test.runIf(process.platform === "linux")(
+  "a database beside another one reserves no memory that it may never use",
+  async () => {
+    const own = await open();
+    const before = reservedMegabytes();
+    const beside = [await open({ keepBlocks: false }), await open({ keepBlocks: false })];
+    expect(reservedMegabytes() - before).toBeLessThan(1024);
+    for (const database of [own, ...beside]) await database.close();
+  },
+);

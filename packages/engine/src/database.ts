@@ -107,6 +107,11 @@ const interruptedMs = 5_000;
 export interface DatabaseSettings {
   /** As DuckDB reads it, such as "4GB". */
   readonly memoryLimit: string;
+  /**
+   * False for a database beside another one of the process: memory for blocks does not stay with it then (see {@link blockMemory}). For
+   * that DuckDB reserves addresses, four fifths of the machine's memory, which count against what the process may allocate.
+   */
+  readonly keepBlocks?: boolean;
 }
 
 /**
@@ -133,7 +138,7 @@ export class Database {
       // of CPU a record with one, 19.3 with two, on two cores.
       threads: "1",
       memory_limit: settings.memoryLimit,
-      block_allocator_memory: blockMemory(settings.memoryLimit),
+      ...(settings.keepBlocks === false ? {} : { block_allocator_memory: blockMemory(settings.memoryLimit) }),
       temp_directory: ownTempDir,
       max_temp_directory_size: spillLimit(ownTempDir),
       autoinstall_known_extensions: "false",

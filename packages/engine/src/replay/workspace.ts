@@ -96,7 +96,10 @@ export class Workspace {
     vault?: Pick<Vault, "prepare">,
   ): Promise<Workspace> {
     const file = join(directory, "replay.duckdb");
-    const database = await Database.open(file, join(directory, "replay-tmp"), { memoryLimit });
+    const database = await Database.open(file, join(directory, "replay-tmp"), {
+      memoryLimit,
+      keepBlocks: false,
+    });
     try {
       const sql = await database.connect();
       await sql.run("USE db.main");

@@ -76,7 +76,8 @@ export class Shadow {
 
   static async open(options: ShadowOptions): Promise<Shadow> {
     const { directory, program, memoryLimit } = options;
-    const database = await Database.open(Shadow.fileOf(directory), join(directory, "tmp"), { memoryLimit });
+    const settings = { memoryLimit, keepBlocks: false };
+    const database = await Database.open(Shadow.fileOf(directory), join(directory, "tmp"), settings);
     try {
       const sql = await database.connect();
       await prepareSchema(sql);
